@@ -1,0 +1,69 @@
+"""Data sets: inputs on one side, annotations on the other.
+
+The trainer is handed `pretrain`, a `Source`, and nothing else: that is the label firewall. `annotations` go to evaluators, and, for
+objectives that declare `supervised = True`, the labels of the protocol's training part go into `Labelled` batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.contracts.batches import Batch
+from harness.contracts.sources import Source
+
+
+@dataclass(frozen=True)
+class DataContext:
+    """What a data set's `build` is given."""
+
+    files: Mapping[str, Path]
+    """The recipe's files by their spec path, found and checked against their sha256."""
+    cache: Path
+    """A folder of the data set's own for what it decodes; everything in it can be deleted."""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Sample numbers of each part, as int64 arrays. The parts do not overlap."""
+
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+    validation: NDArray[np.int64] | None = None
+    """None where the protocol names no validation part; evaluators then draw one from the training part."""
+
+    def parts(self) -> dict[str, NDArray[np.int64]]:
+        """The parts that exist, by name."""
+        named = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: index for name, index in named.items() if index is not None}
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """All that is known of the samples besides the inputs."""
+
+    splits: Mapping[str, Splits]
+    """By protocol name."""
+    labels: NDArray[Any] | None = None
+    """[N] int64 class numbers (-1 where unknown), or [N, K] 0/1 for K binary labels."""
+    class_names: tuple[str, ...] = ()
+    factors: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Ground-truth factors or variables by name, each [N]."""
+    truth: Mapping[str, float] = field(default_factory=dict)
+    """Exact quantities known of the distribution, such as {"mutual_information": 6.0}."""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A loaded data set."""
+
+    inputs: Source[Batch]
+    """All samples; what is represented and judged."""
+    annotations: Annotations
+    pretrain: Source[Batch]
+    """What training may see. The same object as `inputs` in the transductive case, else a part of it."""

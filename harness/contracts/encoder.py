@@ -1,0 +1,28 @@
+"""The encoder contract."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class Encoder(nn.Module, ABC):
+    """A network that turns a batch into named features.
+
+    A class is either this one or final: subclass it once and override nothing that is concrete. Set `feature_shapes` in
+    `__init__`. Ordinary torch layers may be created freely in there: the core calls `build` with torch's random state
+    seeded for this component and puts the caller's back afterwards.
+    """
+
+    feature_shapes: Mapping[str, tuple[int, ...]]
+    """Shape of each feature for one sample, e.g. {"conv": (256, 4, 4), "y": (64,)}."""
+
+    @abstractmethod
+    def forward(self, batch: Any) -> dict[str, Tensor]:
+        """Features of a batch of B samples, each of shape [B, *feature_shapes[name]].
+
+        "y" is taken before any output nonlinearity.
+        """

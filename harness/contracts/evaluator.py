@@ -1,0 +1,114 @@
+"""The evaluator contract: from a frozen representation to scores."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from msgspec import Struct
+from numpy.typing import NDArray
+from torch import nn
+
+from harness.contracts.encoder import Encoder
+from harness.contracts.sources import Source
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split of the data as an evaluator sees it."""
+
+    features: NDArray[Any]
+    """[n, ...] the judged feature."""
+    index: NDArray[np.int64]
+    """[n] each sample's place in the data set."""
+    labels: NDArray[Any] | None = None
+    """[n] int64 classes or [n, K] 0/1; None unless the evaluator needs "labels"."""
+    factors: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """By name, each [n]; empty unless the evaluator needs "factors"."""
+
+    def take(self, rows: NDArray[np.int64]) -> Part:
+        """The part made of these rows."""
+        return Part(
+            features=self.features[rows],
+            index=self.index[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            factors={name: values[rows] for name, values in self.factors.items()},
+        )
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that an evaluator is given. What it did not declare in `needs` is not there."""
+
+    feature: str
+    train: Part
+    test: Part
+    validation: Part | None
+    """The protocol's own validation part, or None; see `fit_and_validation`."""
+    protocol_seed: int
+    """Derived from the protocol's id alone: the same for every run."""
+    seed: int
+    """Derived from the run's seed and the evaluator's name: for initialisations and shuffles."""
+    device: torch.device
+    classes: int | None = None
+    """Number of classes over the whole data set (or of binary labels); None without "labels"."""
+    truth: Mapping[str, float] = field(default_factory=dict)
+    inputs: Source[Any] | None = None
+    fresh_encoder: Callable[[], Encoder] | None = None
+    modules: Mapping[str, nn.Module] = field(default_factory=dict)
+
+    def fit_and_validation(self, fraction: float = 0.1) -> tuple[Part, Part]:
+        """The training part without, and the validation part for choosing hyper-parameters.
+
+        Where the protocol names no validation part, a stratified `fraction` of the training part is drawn from the protocol's id,
+        so that every run is tuned on the same samples.
+        """
+        if self.validation is not None:
+            return self.train, self.validation
+        rng = np.random.default_rng(self.protocol_seed)
+        labels = self.train.labels
+        strata = labels if labels is not None and labels.ndim == 1 else np.zeros(len(self.train), dtype=np.int64)
+        order = rng.permutation(len(self.train))
+        # Position of each sample inside its class, in the drawn order: the first `fraction` of every class is held out.
+        by_class = order[np.argsort(strata[order], kind="stable")]
+        sizes = np.unique(strata, return_counts=True)[1]
+        rank = np.concatenate([np.arange(size) for size in sizes])
+        quota = np.repeat(np.maximum(1, np.floor(sizes * fraction)), sizes)
+        held_out = rank < quota
+        return self.train.take(np.sort(by_class[~held_out])), self.train.take(np.sort(by_class[held_out]))
+
+    def generator(self) -> torch.Generator:
+        """A fresh torch generator on `device`, seeded for this evaluator and run."""
+        return torch.Generator(self.device).manual_seed(self.seed)
+
+
+class Score(Struct, frozen=True, kw_only=True):
+    """One metric's value. Unit, direction and bounds are those of the metric's spec."""
+
+    name: str
+    value: float
+    std: float | None = None
+    """Sample standard deviation over `over`; never the spread over encoders."""
+    over: Literal["probes", "restarts", "samples"] | None = None
+    n: int = 1
+    """Number of values behind `value`."""
+    split: str = "test"
+    of: Mapping[str, Any] = {}
+    """What the number is of, where there are several: {"variable": "player_x"}, {"scale": 2}."""
+    selected: Mapping[str, Any] = {}
+    """Hyper-parameters chosen on the validation part, e.g. {"C": 0.1}."""
+
+
+class Evaluator(ABC):
+    """Judges one feature of one run. Pure: all randomness comes from the task's seeds."""
+
+    @abstractmethod
+    def evaluate(self, task: Task) -> Sequence[Score]:
+        """The scores of one cell. Raise EvaluationError (or anything) to fail the cell; other cells go on."""

@@ -1,0 +1,243 @@
+"""Specs: what a plugin says about its parts before anything heavy is imported.
+
+Every spec is a frozen value. `build` (and `decoder`, `resolve`) is a string "package.module:attribute" that is imported
+only when a run needs it, so listing, help and planning never import torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from harness.contracts.options import Options
+
+Track = Literal["images", "graphs", "atari", "synthetic"]
+TRACKS: tuple[Track, ...] = ("images", "graphs", "atari", "synthetic")
+
+BudgetName = Literal["paper", "fast", "smoke"]
+BUDGETS: tuple[BudgetName, ...] = ("paper", "fast", "smoke")
+
+Need = Literal["labels", "factors", "truth", "inputs", "encoder", "modules"]
+"""What an evaluator may ask for besides the feature itself (which every evaluator gets)."""
+
+PartOptions = Mapping[str, Mapping[str, Any]]
+"""Option values by part: {"objective": {"lr": 1e-3}, "train": {"epochs": 300}}."""
+
+
+class Spec(Struct, frozen=True, kw_only=True):
+    """What every part has in common."""
+
+    name: str
+    """Lower-case name, unique within its plugin: letters, digits and single hyphens."""
+    summary: str
+    """One line, shown by `harness list`."""
+    version: int = 1
+    """Raised whenever a score can move; it is part of every record's identity."""
+
+
+# ------------------------------------------------------------------------------------------------ data sets
+
+
+class FileSpec(Struct, frozen=True, kw_only=True):
+    """One raw file of a data set."""
+
+    path: str
+    """Where the file lies under a data root or the cache, with forward slashes."""
+    sha256: str | None
+    """The pinned digest; None means that nobody has pinned it (refused unless `--trust-first`)."""
+    url: str | None = None
+    """Where it is fetched from when no data root has it."""
+    size: int | None = None
+    """Length in bytes, where known."""
+
+
+class FilesRecipe(Struct, frozen=True, kw_only=True, tag="files"):
+    """A data set read from pinned files."""
+
+    files: tuple[FileSpec, ...]
+    version: int = 1
+    """Raised when the same files would be read into other arrays."""
+
+
+class GeneratedRecipe(Struct, frozen=True, kw_only=True, tag="generated"):
+    """A data set made by a generator, or shipped inside a library."""
+
+    generator: str
+    version: int = 1
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+Recipe = FilesRecipe | GeneratedRecipe
+
+
+class DataSetSpec(Spec, frozen=True, kw_only=True):
+    """Named data. `build` is called as `build(context: DataContext, options) -> DataSet`."""
+
+    track: Track
+    kind: str
+    """The kind of batch its inputs come in: "images", "graph", "frames", "vectors" or a custom name."""
+    build: str
+    recipe: Recipe
+    protocols: tuple[str, ...]
+    """Protocols it can be judged under; the first is the default."""
+    sampling: tuple[str, ...]
+    """Ways its inputs can be drawn: "items", "pairs", "sequences", "graph", "subgraphs", "graphs" or a custom name."""
+    shape: tuple[int, ...] | None = None
+    """Shape of one sample where all have the same: (channels, height, width), (features,)."""
+    samples: int | None = None
+    """Number of samples where known beforehand."""
+    annotations: tuple[Need, ...] = ("labels",)
+    """What it can offer to evaluators out of labels, factors and truth."""
+    classes: int | None = None
+    options: type[Options] = Options
+    revision: str = "1"
+    requires: tuple[str, ...] = ()
+    """Import names that must be installed, e.g. ("sklearn",)."""
+    licence: str = ""
+    citation: str = ""
+
+
+class DataSetFamilySpec(Struct, frozen=True, kw_only=True):
+    """Data sets named `PREFIX:ARG`. `resolve` is called as `resolve(arg: str) -> DataSetSpec` and imports nothing heavy."""
+
+    prefix: str
+    summary: str
+    resolve: str
+    example: str
+
+
+# ------------------------------------------------------------------------------- encoders, objectives, methods
+
+
+class FeatureSpec(Struct, frozen=True):
+    """One named tensor an encoder offers."""
+
+    name: str
+    description: str
+    """Says the shape in the field's letters, e.g. "[N, hidden] node embeddings"."""
+
+
+class EncoderSpec(Spec, frozen=True, kw_only=True):
+    """A network from a batch to named features.
+
+    `build` is called as `build(description: Description, options, generator) -> Encoder`; `decoder`, where there is one, as
+    `decoder(encoder, generator) -> nn.Module` and maps the default feature back to an input.
+    """
+
+    kinds: tuple[str, ...]
+    """Kinds of batch it reads; ("*",) for any."""
+    features: tuple[FeatureSpec, ...]
+    """The first is the default feature."""
+    build: str
+    shapes: tuple[tuple[int | None, ...], ...] | None = None
+    """Sample shapes it fits, None inside a shape for any size; None altogether for any shape."""
+    decoder: str | None = None
+    options: type[Options] = Options
+    requires: tuple[str, ...] = ()
+
+
+class ObjectiveSpec(Spec, frozen=True, kw_only=True):
+    """What an encoder is trained for. `build` is called as `build(encoder, context: ObjectiveContext, options, generator) -> Objective`."""
+
+    build: str
+    sampling: tuple[str, ...]
+    """Ways of drawing inputs it can train on; empty for an objective that does not train."""
+    supervised: bool = False
+    """Whether it sees labels of the protocol's training part; such rows are marked on every page."""
+    needs_decoder: bool = False
+    """Whether it asks the core for the encoder's mirror decoder."""
+    options: type[Options] = Options
+    requires: tuple[str, ...] = ()
+
+
+class MethodSpec(Spec, frozen=True, kw_only=True):
+    """A named recipe: an objective, an encoder per track or data set, and options."""
+
+    objective: str
+    encoders: Mapping[str, str]
+    """Encoder by data set name, track or "*" (any); looked up in this order."""
+    options: PartOptions = field(default_factory=dict)
+    """The recipe's own option values by part ("data", "encoder", "objective", "train")."""
+    data_options: Mapping[str, PartOptions] = field(default_factory=dict)
+    """Values that hold on one data set only, by data set name, over `options`."""
+    budgets: Mapping[str, PartOptions] = field(default_factory=dict)
+    """Values per budget over `options`; "paper" may be left out and then changes nothing."""
+    features: tuple[str, ...] = ()
+    """Features to judge where they differ from the encoder's default one."""
+    reference: Literal["none", "with-every-run", "on-request"] = "none"
+    """Whether it is a reference row, and whether it is planned with every request."""
+    paper: str = ""
+    citation: str = ""
+    page: str = ""
+    """Where its manual page is, relative to the documentation."""
+
+
+# ------------------------------------------------------------------------------------- protocols and evaluators
+
+
+class ProtocolSpec(Spec, frozen=True, kw_only=True):
+    """Data, split rule, preprocessing and what is judged by default. Never edited after its first record."""
+
+    track: Track
+    splits: str
+    """The split rule in words."""
+    preprocessing: str
+    evaluators: tuple[str, ...]
+    """Evaluators used by default; the first gives the headline."""
+    features: tuple[str, ...] = ()
+    """Features judged by default; empty means each encoder's default feature."""
+
+    @property
+    def id(self) -> str:
+        """Name and version, e.g. "planetoid-public/1"."""
+        return f"{self.name}/{self.version}"
+
+
+class MetricSpec(Struct, frozen=True, kw_only=True):
+    """One number an evaluator reports."""
+
+    name: str
+    unit: str
+    """"%", "nats", "1" (a pure number), ..."""
+    higher_is_better: bool | None
+    """None where neither direction is better (such metrics are never ranked)."""
+    lower: float | None = None
+    upper: float | None = None
+    primary: bool = False
+    description: str = ""
+
+
+class EvaluatorSpec(Spec, frozen=True, kw_only=True):
+    """Judges a frozen representation. `build` is called as `build(options) -> Evaluator`."""
+
+    build: str
+    needs: tuple[Need, ...]
+    metrics: tuple[MetricSpec, ...]
+    options: type[Options] = Options
+    budgets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Option values per budget."""
+    tracks: tuple[Track, ...] = TRACKS
+    requires: tuple[str, ...] = ()
+
+
+class PublishedNumber(Struct, frozen=True, kw_only=True):
+    """A number from the literature that stands beside ours. Package data of the plugin that has the method or protocol."""
+
+    method: str
+    data: str
+    evaluator: str
+    metric: str
+    value: float
+    source: str
+    feature: str | None = None
+    std: float | None = None
+    distance: Annotated[Literal["same", "near", "different"], Meta(description="how near its protocol is to ours")] = "same"
+    note: str = ""
+
+
+class SuiteSpec(Spec, frozen=True, kw_only=True):
+    """A suite shipped by a plugin: `path` is "package:relative/file.toml"."""
+
+    path: str

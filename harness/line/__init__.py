@@ -1,0 +1,1 @@
+"""The straight line: planning, then data, training, representation, evaluation and records, in that order."""
