@@ -1,0 +1,1 @@
+"""The catalog of parts and the plugin door they come in by: found, loaded, checked, and looked up by name."""

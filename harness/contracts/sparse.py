@@ -20,7 +20,8 @@ def _spmm(
 ) -> Tensor:
     """CSR matrix (rows x columns) times dense [columns, d]; the transpose rides along for the backward pass."""
     matrix = _csr(crow, col, value, (crow.shape[0] - 1, crow_t.shape[0] - 1))
-    product: Tensor = matrix @ dense.contiguous()
+    with torch.autocast(dense.device.type, enabled=False):  # it would ask for a half-precision product, see `matmul`
+        product: Tensor = matrix @ dense.contiguous()
     return product
 
 
@@ -55,9 +56,11 @@ class SparseMatrix:
 
     @classmethod
     def from_coo(cls, rows: Tensor, columns: Tensor, values: Tensor | None, shape: tuple[int, int]) -> SparseMatrix:
-        """From coordinates: `rows`, `columns` [E] int64, `values` [E] float (None: ones). Duplicates must not occur."""
+        """From coordinates: `rows`, `columns` [E] int64, `values` [E] (None: ones). Duplicates must not occur."""
         if values is None:
             values = torch.ones(rows.shape[0], device=rows.device)
+        elif not values.is_floating_point():
+            values = values.float()
         return cls(_compress(rows, columns, values, shape[0], shape[1]), _compress(columns, rows, values, shape[1], shape[0]))
 
     @classmethod
@@ -101,12 +104,22 @@ class SparseMatrix:
             (crow.to(device), col.to(device), value.to(device)), (crow_t.to(device), col_t.to(device), value_t.to(device))
         )
 
-    def __matmul__(self, dense: Tensor) -> Tensor:
-        """[rows, columns] @ [columns, d] -> [rows, d], in the dense factor's precision (at least float32)."""
+    def matmul(self, dense: Tensor) -> Tensor:
+        """[rows, columns] @ [columns, d] -> [rows, d], in the dense factor's precision (at least float32), also under autocast.
+
+        `x.matmul(weight)` reads the same for a dense `x` and, unlike `x @ weight`, is traced by torch.compile as one graph: the
+        compiler does not know the operator of foreign classes.
+        """
         if dense.dtype in (torch.bfloat16, torch.float16):
             dense = dense.float()  # half-precision sparse products do not exist on every device; accumulate in float32
-        product: Tensor = _spmm(*self._csr, *self._transposed, dense)
+        crow, col, value = self._csr
+        crow_t, col_t, value_t = self._transposed
+        product: Tensor = _spmm(crow, col, value.to(dense.dtype), crow_t, col_t, value_t.to(dense.dtype), dense)
         return product
+
+    def __matmul__(self, dense: Tensor) -> Tensor:
+        """The same as `matmul`."""
+        return self.matmul(dense)
 
     def select(self, rows: Tensor) -> SparseMatrix:
         """The matrix made of these rows [R], in this order."""
@@ -132,7 +145,7 @@ class SparseMatrix:
     def normalised(self, kind: Literal["symmetric", "mean"] | str) -> SparseMatrix:
         """D^-1/2 A D^-1/2 ("symmetric") or D^-1 A ("mean"), D the diagonal of row sums; empty rows stay empty."""
         rows, columns, values = self.coo()
-        degree = torch.zeros(self.shape[0], device=values.device).index_add_(0, rows, values)
+        degree = values.new_zeros(self.shape[0]).index_add_(0, rows, values)
         if kind == "symmetric":
             scale = degree.pow(-0.5).nan_to_num(posinf=0.0)
             values = values * scale[rows] * scale[columns]

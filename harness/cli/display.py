@@ -1,0 +1,314 @@
+"""What the command line shows: what is planned, how far it is, and what came out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from harness.contracts.hookspecs import hookimpl
+from harness.execution import Outcome, Pending, Settings
+from harness.ledger.records import Record
+from harness.line.planning import Plan, PlannedRun
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from harness.catalog.catalog import Catalog
+    from harness.catalog.discovery import Plugins
+    from harness.leaderboard.board import Row, Table
+
+_LINE_EVERY_S = 10.0
+"""How often a plain line tells how training goes, where there is no terminal."""
+
+
+# ------------------------------------------------------------------------------------------------ before a run
+
+
+def show_plan(work: Sequence[Pending], *, as_json: bool) -> None:
+    """What a dry run prints."""
+    if as_json:
+        document = [
+            {
+                "run": each.run.identity.sha256,
+                "method": each.run.identity.method.name,
+                "data": each.run.identity.data.name,
+                "seed": each.run.identity.seed,
+                "reference": each.run.reference,
+                "folder": str(each.run.folder),
+                "cells": [
+                    {
+                        "id": each.run.cell_identity(cell).sha256,
+                        "evaluator": cell.evaluator.name,
+                        "feature": cell.feature,
+                        "done": each.run.cell_identity(cell).sha256 in each.done,
+                    }
+                    for cell in each.run.cells
+                ],
+            }
+            for each in work
+        ]
+        click.echo(msgspec.json.format(msgspec.json.encode(document), indent=1).decode())
+        return
+    for each in work:
+        cells = ", ".join(
+            f"{cell.evaluator.name} on {cell.feature}{'' if cell in each.missing else ' (recorded)'}" for cell in each.run.cells
+        )
+        mark = "  [reference]" if each.run.reference else ""
+        click.echo(f"{each.run.name}{mark}: {_length(each.run)}; {cells}")
+    missing = sum(len(each.missing) for each in work)
+    click.echo(f"{missing} of {sum(len(each.run.cells) for each in work)} cells would be computed.")
+
+
+def announce(work: Sequence[Pending], settings: Settings) -> None:
+    """Say, before anything is computed, how much there is to do and about how long it takes."""
+    missing = [each for each in work if each.missing]
+    if not missing:
+        return
+    compared = [each for each in missing if not each.run.reference] or missing
+    first = compared[0].run
+    cells = sum(len(each.missing) for each in missing)
+    click.echo(
+        f"{len(missing)} runs, {cells} cells to compute. {first.identity.method.name}: {_length(first)}, "
+        f"budget {first.budget}{_estimate(compared, settings)}.",
+        err=True,
+    )
+
+
+def _length(run: PlannedRun) -> str:
+    training = run.identity.training
+    if training.epochs is None:
+        return "no training"
+    stop = f", stopping after {training.patience} without a better loss" if training.patience is not None else ""
+    return f"at most {training.epochs:,} epochs{stop}" if stop else f"{training.epochs:,} epochs"
+
+
+def _estimate(work: Sequence[Pending], settings: Settings) -> str:
+    """Seconds that records of the same method on the same data took, if there are any in the store."""
+    run = work[0].run
+    seconds = [
+        record.time_s.train
+        for record in settings.records.attempts_of(run.identity.data.name, run.identity.method.name)
+        if record.budget == run.budget and record.time_s.train > 0
+    ]
+    if not seconds:
+        return ""
+    typical = sorted(seconds)[len(seconds) // 2]
+    return f", about {_duration(typical * len(work))} by what earlier runs took"
+
+
+# ------------------------------------------------------------------------------------------------ during a run
+
+
+@contextmanager
+def progress(plugins: Plugins, work: Sequence[Pending]) -> Iterator[None]:
+    """Show how far the missing cells are while the block runs: a live display on a terminal, plain lines elsewhere."""
+    missing = [each for each in work if each.missing]
+    if not missing:
+        yield
+        return
+    import sys
+
+    display: _Live | _Lines = _Live(missing) if sys.stderr.isatty() else _Lines(missing)
+    plugins.register_observer(display, "progress display")
+    try:
+        with display:
+            yield
+    finally:
+        plugins.unregister_observer(display)
+
+
+class _Lines:
+    """Progress as plain lines on stderr."""
+
+    def __init__(self, work: Sequence[Pending]) -> None:
+        self._runs, self._begun = len(work), 0
+        self._started = self._last = time.monotonic()
+        self._first_step = 0
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    @hookimpl
+    def harness_run_started(self, run: PlannedRun) -> None:
+        self._begun += 1
+        self._started = self._last = time.monotonic()
+        self._first_step = -1
+        click.echo(f"[{self._begun}/{self._runs}] {run.name}", err=True)
+
+    @hookimpl
+    def harness_step_finished(self, run: PlannedRun, step: int, total: int | None, terms: Mapping[str, float]) -> None:
+        now = time.monotonic()
+        if self._first_step < 0:
+            self._first_step = step
+        if now - self._last < _LINE_EVERY_S:
+            return
+        self._last = now
+        left = ""
+        if total and step > self._first_step:
+            left = f", at most {_duration((now - self._started) / (step - self._first_step) * (total - step))} left"
+        click.echo(f"    step {step:,}{f' of at most {total:,}' if total else ''}: {_terms(terms)}{left}", err=True)
+
+    @hookimpl
+    def harness_record_written(self, run: PlannedRun, record: Record) -> None:
+        click.echo(f"    {_outcome(record)}", err=True)
+
+
+class _Live:
+    """Progress as bars with the time left, on a terminal."""
+
+    def __init__(self, work: Sequence[Pending]) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        self._bars: Progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("[dim]{task.fields[terms]}"),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._cells: TaskID = self._bars.add_task("cells", total=sum(len(each.missing) for each in work), terms="")
+        self._steps: TaskID | None = None
+
+    def __enter__(self) -> None:
+        self._bars.start()
+
+    def __exit__(self, *exception: object) -> None:
+        self._bars.stop()
+
+    @hookimpl
+    def harness_run_started(self, run: PlannedRun) -> None:
+        self._drop_steps()
+        self._bars.update(self._cells, terms=run.name)
+
+    @hookimpl
+    def harness_step_finished(self, run: PlannedRun, step: int, total: int | None, terms: Mapping[str, float]) -> None:
+        if self._steps is None:
+            self._steps = self._bars.add_task("steps", total=total, completed=step, terms="")
+        self._bars.update(self._steps, completed=step, total=total, terms=_terms(terms))
+
+    @hookimpl
+    def harness_record_written(self, run: PlannedRun, record: Record) -> None:
+        self._drop_steps()
+        self._bars.advance(self._cells)
+        if record.status != "ok":
+            self._bars.console.print(_outcome(record), markup=False)
+
+    def _drop_steps(self) -> None:
+        if self._steps is not None:
+            self._bars.remove_task(self._steps)
+            self._steps = None
+
+
+def _terms(terms: Mapping[str, float]) -> str:
+    return ", ".join(f"{name.rpartition('/')[2] if len(terms) == 1 else name} {value:.4g}" for name, value in terms.items())
+
+
+def _outcome(record: Record) -> str:
+    identity = record.identity
+    cell = f"{identity.evaluator.name} on {identity.feature}"
+    if record.error is not None:
+        return f"{identity.method.name} seed {identity.seed}, {cell}: {record.status}: {record.error.message}"
+    metric = record.primary or record.metrics[0]
+    return f"{cell}: {metric.name} {metric.value:.2f} {metric.unit}"
+
+
+# ------------------------------------------------------------------------------------------------- after a run
+
+
+def show_results(outcome: Outcome, plan: Plan, catalog: Catalog, settings: Settings) -> None:
+    """The results of a request as tables: ours, the reference rows, and what was published."""
+    from rich.console import Console
+
+    from harness.leaderboard.board import build_board
+
+    console = Console(highlight=False)
+    board = build_board(outcome.records, catalog.published())
+    for table in board.tables:
+        if table.metric is None or table.metric.primary:
+            console.print(_table(table))
+    for record in outcome.records:
+        if record.error is not None:
+            click.echo(f"{record.status}: {plan_name(record)}: {record.error.message}", err=True)
+    done = len(outcome.records) - outcome.computed
+    click.echo(f"{outcome.computed} cells computed, {done} found. Records: {settings.records.folder}. Run folders: {settings.out}.")
+    if any(not row.reference and row.seeds < 3 for table in board.tables for row in table.rows):
+        click.echo("Fewer than 3 seeds are shown and not ranked on a leaderboard; add --seeds 5.")
+
+
+def plan_name(record: Record) -> str:
+    """The cell of a record in words."""
+    identity = record.identity
+    return f"{identity.method.name} on {identity.data.name}, seed {identity.seed}, {identity.evaluator.name} on {identity.feature}"
+
+
+def _table(table: Table) -> Any:
+    from rich import box
+    from rich.table import Table as RichTable
+
+    metric = table.metric
+    measured = "failed" if metric is None else f"{metric.name} ({metric.unit})"
+    grid = RichTable(
+        box=box.SIMPLE_HEAD, title=f"{table.data.name} · {table.evaluator.name} on {table.feature} · {measured}", title_justify="left"
+    )
+    grid.add_column("method")
+    grid.add_column("mean", justify="right")
+    grid.add_column("± encoders", justify="right")
+    grid.add_column("seeds", justify="right")
+    grid.add_column("± within", justify="right")
+    grid.add_column("published", justify="right")
+    grid.add_column("", style="dim")
+    for row in table.rows:
+        grid.add_row(*_row(row), style="dim" if row.reference else None)
+    for number in table.published_only:
+        grid.add_row(number.method, "", "", "", "", _spread(number.value, number.std), f"published only ({number.distance} protocol)")
+    return grid
+
+
+def _row(row: Row) -> list[str]:
+    published = row.published[0] if row.published else None
+    marks = [
+        mark
+        for mark, holds in (
+            ("reference", row.reference),
+            ("supervised", row.supervised),
+            ("unpinned data", row.trusted_first),
+            (f"{published.distance} protocol" if published else "", published is not None),
+        )
+        if holds
+    ]
+    failed = sum(count for status, count in row.statuses.items() if status != "ok")
+    if failed:
+        marks.append(f"{failed} failed")
+    name = row.method if not row.variant else f"{row.method} {msgspec.json.encode(row.variant).decode()}"
+    return [
+        name,
+        "" if row.mean is None else f"{row.mean:.2f}",
+        "" if row.sd is None else f"{row.sd:.2f}",
+        str(row.seeds),
+        ", ".join(f"{within.std:.2f} ({within.over})" for within in row.within),
+        _spread(published.value, published.std) if published else "",
+        ", ".join(marks),
+    ]
+
+
+def _spread(value: float, std: float | None) -> str:
+    return f"{value:g}" if std is None else f"{value:g} ± {std:g}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,220 @@
+"""`harness list`, `harness show`, `harness plugins` and `harness runs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+if TYPE_CHECKING:
+    from harness.catalog.catalog import Catalog, Entry
+
+KINDS = ("methods", "datasets", "encoders", "objectives", "evaluators", "protocols", "suites")
+_SINGULAR = {kind: kind.removesuffix("s") for kind in KINDS}
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+@click.command("list")
+@click.argument("kind", type=click.Choice(KINDS), required=False)
+@_JSON
+def list_parts(kind: str | None, as_json: bool) -> None:
+    """List what is installed: methods, datasets, encoders, objectives, evaluators, protocols, suites."""
+    from harness.api import installed
+
+    catalog = installed()[1]
+    chosen = KINDS if kind is None else (kind,)
+    found = {each: catalog.entries(_SINGULAR[each]) for each in chosen}  # type: ignore[arg-type]
+    families = catalog.entries("family") if "datasets" in chosen else []
+    if as_json:
+        document = {each: [_summary(entry) for entry in entries] for each, entries in found.items()}
+        if families:
+            document["datasets"] += [{**_summary(entry), "name": f"{entry.name}:ARG"} for entry in families]
+        _print_json(document)
+        return
+    width = max((len(entry.name) for entries in found.values() for entry in entries), default=0) + 2
+    for each, entries in found.items():
+        if kind is None:
+            click.secho(each, bold=True)
+        for entry in entries:
+            click.echo(f"  {entry.name:<{width}}{entry.spec.summary}{_owner(entry)}")
+        if each == "datasets":
+            for entry in families:
+                click.echo(f"  {entry.name + ':ARG':<{width}}{entry.spec.summary} (for example {entry.spec.example}){_owner(entry)}")
+
+
+@click.command()
+@click.argument("name")
+@_JSON
+def show(name: str, as_json: bool) -> None:
+    """Show a part whole: its options with their defaults, features, metrics, budgets, published numbers."""
+    from harness.api import installed
+
+    catalog = installed()[1]
+    entries = catalog.find(name)
+    if as_json:
+        _print_json([_details(entry, catalog) for entry in entries])
+        return
+    for number, entry in enumerate(entries):
+        if number:
+            click.echo()
+        _show(entry, catalog)
+
+
+@click.command()
+@_JSON
+def plugins(as_json: bool) -> None:
+    """Show which plugins are installed, their version, what they offer, and what is wrong with the others."""
+    from harness.api import installed
+
+    statuses = installed()[0].statuses
+    if as_json:
+        _print_json(statuses)
+        return
+    if not statuses:
+        click.echo("No plugin is installed.")
+    for status in statuses:
+        offered = ", ".join(f"{len(names)} {kind}{'s' if len(names) > 1 else ''}" for kind, names in status.parts.items() if names)
+        colour = {"ok": "green", "failed": "red", "incompatible": "red", "blocked": "yellow"}[status.status]
+        click.echo(f"{status.name:<14}{click.style(f'{status.status:<14}', fg=colour)}{status.distribution} {status.version}")
+        click.echo(f"{'':<14}{status.reason or offered}")
+
+
+@click.group()
+def runs() -> None:
+    """Look after the folders of runs."""
+
+
+_OUT = click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where run folders are.")
+
+
+@runs.command("list")
+@_OUT
+@_JSON
+def list_runs(out: Path, as_json: bool) -> None:
+    """List the runs under OUT: state, size and folder."""
+    found = [_run_state(folder) for folder in _run_folders(out)]
+    if as_json:
+        _print_json(found)
+        return
+    if not found:
+        click.echo(f"There is no run under {out}.")
+    for state in found:
+        click.echo(f"{state['state']:<12}{state['bytes'] / 1e6:>9.1f} MB  {state['folder']}")
+
+
+@runs.command("clean")
+@_OUT
+@click.option("--dry-run", is_flag=True, help="Say what would be removed; remove nothing.")
+@_JSON
+def clean_runs(out: Path, dry_run: bool, as_json: bool) -> None:
+    """Remove what can be made again: representations and left-over temporary files. Models and records stay."""
+    import shutil
+
+    from harness.ledger.whole_files import remove_stale
+
+    removed: list[dict[str, Any]] = []
+    for folder in _run_folders(out):
+        features = folder / "features"
+        if features.is_dir():
+            removed.append({"path": str(features), "bytes": _size(features)})
+            if not dry_run:
+                shutil.rmtree(features, ignore_errors=True)
+        if not dry_run:
+            remove_stale(folder)
+    if as_json:
+        _print_json(removed)
+        return
+    total = sum(each["bytes"] for each in removed)
+    click.echo(f"{'Would free' if dry_run else 'Freed'} {total / 1e6:.1f} MB of representations in {len(removed)} runs.")
+
+
+# ------------------------------------------------------------------------------------------------------ helpers
+
+
+def _summary(entry: Entry[Any]) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "full_name": entry.full_name,
+        "summary": entry.spec.summary,
+        "plugin": entry.plugin,
+        "distribution": entry.distribution,
+        "version": entry.version,
+    }
+
+
+def _details(entry: Entry[Any], catalog: Catalog) -> dict[str, Any]:
+    from harness.contracts.options import describe_options
+
+    spec = entry.spec
+    options = getattr(spec, "options", None)
+    plain = {name: getattr(spec, name) for name in spec.__struct_fields__ if name != "options" or not isinstance(options, type)}
+    document = {**_summary(entry), "kind": entry.kind, "spec": msgspec.to_builtins(plain)}
+    if isinstance(options, type):
+        document["options"] = msgspec.to_builtins(describe_options(options))
+    published = [number for number in catalog.published() if entry.name in (number.method, number.data)]
+    if published:
+        document["published"] = msgspec.to_builtins(published)
+    return document
+
+
+def _show(entry: Entry[Any], catalog: Catalog) -> None:
+    details = _details(entry, catalog)
+    click.secho(f"{entry.kind} {entry.full_name}", bold=True)
+    click.echo(f"  {entry.spec.summary}")
+    click.echo(f"  from plugin {entry.plugin} ({entry.distribution} {entry.version})")
+    for key, value in details["spec"].items():
+        if key not in ("name", "summary", "build") and value not in (None, (), [], {}, ""):
+            click.echo(f"  {key.replace('_', ' ')}: {_words(value)}")
+    if details.get("options"):
+        click.secho("  options", bold=True)
+        for option in details["options"]:
+            click.echo(f"    {option['name']} = {_words(option['default'])}  ({option['type']}) {option['description']}")
+    if details.get("published"):
+        click.secho("  published", bold=True)
+        for number in details["published"]:
+            spread = "" if number["std"] is None else f" ± {number['std']}"
+            click.echo(
+                f"    {number['method']} on {number['data']}, {number['evaluator']} {number['metric']}: "
+                f"{number['value']}{spread} ({number['distance']} protocol; {number['source']})"
+            )
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    if isinstance(value, list | tuple) and value and all(isinstance(item, dict) and "name" in item for item in value):
+        return "; ".join(f"{item['name']} {item.get('description', '')}".strip() for item in value)
+    return msgspec.json.encode(value).decode()
+
+
+def _owner(entry: Entry[Any]) -> str:
+    return "" if entry.distribution == "infomax-harness" else f"  [{entry.distribution} {entry.version}]"
+
+
+def _run_folders(out: Path) -> list[Path]:
+    return sorted(path.parent for path in out.glob("*/*/run.json"))
+
+
+def _run_state(folder: Path) -> dict[str, Any]:
+    from harness.api import read_run
+
+    if (folder / "training.json").exists():
+        state = "trained"
+    elif (folder / "training.safetensors").exists():
+        state = "interrupted"
+    else:
+        state = "begun"
+    run = read_run(folder)
+    return {"folder": str(folder), "state": state, "name": run.name, "run": run.identity.sha256, "bytes": _size(folder)}
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _print_json(document: Any) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(document), indent=1).decode())

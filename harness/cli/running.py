@@ -1,0 +1,227 @@
+"""`harness run`, `harness evaluate` and `harness prepare`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from harness.contracts.specs import BUDGETS
+from harness.errors import UsageError
+
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("32", "bf16")
+
+
+class _Names(click.ParamType):
+    """Names separated by commas."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        return value if isinstance(value, tuple) else tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+_OUT = click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where run folders go.")
+_STORE = click.option("--store", type=click.Path(path_type=Path), default=None, help="Folder of the records.  [default: OUT/records]")
+_DEVICE = click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where to compute.")
+_THREADS = click.option("--threads", type=click.IntRange(min=1), default=None, help="CPU threads.  [default: torch's own choice]")
+_OPTION = click.option(
+    "-o", "options", multiple=True, metavar="PART.KEY=VALUE", help="Set an option; parts: data, encoder, objective, train, evaluator.NAME."
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout and nothing else there.")
+_CHECKPOINTS = click.option(
+    "--checkpoint-every", type=click.FloatRange(min=0), default=30.0, show_default=True, metavar="SECONDS", help="How often to save."
+)
+
+
+@click.command()
+@click.option("--method", help="Method, e.g. dgi; see `harness list methods`.")
+@click.option("--data", help="Data set, e.g. cora; see `harness list datasets`.")
+@click.option("--suite", help="Instead of --method and --data: a suite's file or name.")
+@click.option("--seed", type=click.IntRange(min=0), default=None, help="One seed.  [default: 0]")
+@click.option("--seeds", type=click.IntRange(min=1), default=None, metavar="N", help="The seeds 0 to N-1.")
+@click.option("--protocol", help="Protocol.  [default: the data set's first]")
+@click.option("--encoder", help="Encoder.  [default: the method's]")
+@click.option("--features", type=_Names(), default=None, help="Features to judge, comma-separated.")
+@click.option("--evaluators", type=_Names(), default=None, help="Evaluators, comma-separated.  [default: the protocol's]")
+@_OPTION
+@click.option("--budget", type=click.Choice(BUDGETS), default=None, help="Preset of training and evaluators.  [default: paper]")
+@_DEVICE
+@click.option("--precision", type=click.Choice(PRECISIONS), default="32", show_default=True, help="Arithmetic of training.")
+@_THREADS
+@_OUT
+@_STORE
+@click.option("--references/--no-references", default=True, show_default=True, help="Reference rows: random, raw, majority.")
+@click.option("--dry-run", is_flag=True, help="Show what would be computed; compute nothing.")
+@click.option("--rerun", is_flag=True, help="Compute anew what is recorded already; old records stay.")
+@click.option("--trust-first", is_flag=True, help="Accept data whose hashes nobody has pinned; the rows are marked.")
+@_CHECKPOINTS
+@_JSON
+def run(
+    method: str | None,
+    data: str | None,
+    suite: str | None,
+    seed: int | None,
+    seeds: int | None,
+    protocol: str | None,
+    encoder: str | None,
+    features: tuple[str, ...] | None,
+    evaluators: tuple[str, ...] | None,
+    options: tuple[str, ...],
+    budget: str | None,
+    device: str,
+    precision: str,
+    threads: int | None,
+    out: Path,
+    store: Path | None,
+    references: bool,
+    dry_run: bool,
+    rerun: bool,
+    trust_first: bool,
+    checkpoint_every: float,
+    as_json: bool,
+) -> int:
+    """Train, judge and record. What is recorded already is not computed again; an interrupted run continues."""
+    from harness.api import installed, plan_request
+    from harness.cli import display
+    from harness.execution import Settings, execute, pending
+    from harness.line.planning import Plan, Request
+    from harness.line.suites import plan_suite
+
+    plugins, catalog = installed()
+    settings = Settings(
+        out=out,
+        store=store,
+        device=device,
+        threads=threads,
+        rerun=rerun,
+        trust_first=trust_first,
+        checkpoint_every_s=checkpoint_every,
+        command=command_line(),
+    )
+    if suite is not None:
+        _refuse_with_suite(
+            {"--method": method, "--data": data, "--protocol": protocol, "--encoder": encoder, "--features": features, "-o": options}
+        )
+        requests = plan_suite(suite, catalog, seed=seed, seeds=seeds, budget=budget, evaluators=evaluators, references=references)
+    else:
+        if method is None or data is None:
+            missing = "--method" if method is None else "--data"
+            raise click.UsageError(f"{missing} is missing; for example: harness run --method ae --data digits")
+        if seed is not None and seeds is not None:
+            raise click.UsageError("Give either --seed (that one) or --seeds (how many), not both.")
+        requests = [
+            Request(
+                method=method,
+                data=data,
+                seeds=(seed or 0,) if seeds is None else tuple(range(seeds)),
+                protocol=protocol,
+                encoder=encoder,
+                features=features,
+                evaluators=evaluators,
+                options=options,
+                budget=budget or "paper",
+                precision="bf16" if precision == "bf16" else "32",
+                references=references,
+            )
+        ]
+    plans = [plan_request(request, catalog, trust_first=trust_first) for request in requests]
+    planned = Plan(
+        runs=tuple({run.identity.sha256 + repr(run.cells): run for each in plans for run in each.runs}.values()),
+        left_out=tuple(dict.fromkeys(reason for each in plans for reason in each.left_out)),
+    )
+    work = pending(planned, settings, again=rerun)
+    if dry_run:
+        display.show_plan(work, as_json=as_json)
+        return 0
+    display.announce(work, settings)
+    with display.progress(plugins, work):
+        outcome = execute(planned, catalog, plugins, settings)
+    for problem in outcome.problems:
+        click.echo(f"Error: {problem}", err=True)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(outcome.records), indent=1).decode())
+    else:
+        display.show_results(outcome, planned, catalog, settings)
+    return 1 if outcome.problems or any(record.status != "ok" for record in outcome.records) else 0
+
+
+@click.command()
+@click.argument("run_dir", type=click.Path(path_type=Path))
+@click.option("--evaluators", type=_Names(), required=True, help="Evaluators, comma-separated.")
+@click.option("--features", type=_Names(), default=None, help="Features, comma-separated.  [default: the run's]")
+@_OPTION
+@_DEVICE
+@_THREADS
+@_STORE
+@click.option("--rerun", is_flag=True, help="Judge anew what is recorded already; old records stay.")
+@_JSON
+def evaluate(
+    run_dir: Path,
+    evaluators: tuple[str, ...],
+    features: tuple[str, ...] | None,
+    options: tuple[str, ...],
+    device: str,
+    threads: int | None,
+    store: Path | None,
+    rerun: bool,
+    as_json: bool,
+) -> int:
+    """Score an old run again with more evaluators; nothing is trained."""
+    from harness.api import installed
+    from harness.cli import display
+    from harness.execution import Settings, execute, pending
+    from harness.line.planning import Plan, plan_evaluation, read_run
+
+    plugins, catalog = installed()
+    planned = Plan(runs=(plan_evaluation(read_run(run_dir), evaluators, features, options, catalog),))
+    settings = Settings(
+        out=run_dir.resolve().parent.parent, store=store, device=device, threads=threads, command=command_line()
+    )
+    with display.progress(plugins, pending(planned, settings, again=rerun)):
+        outcome = execute(planned, catalog, plugins, settings, judge_again=rerun)
+    for problem in outcome.problems:
+        click.echo(f"Error: {problem}", err=True)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(outcome.records), indent=1).decode())
+    else:
+        display.show_results(outcome, planned, catalog, settings)
+    return 1 if outcome.problems or any(record.status != "ok" for record in outcome.records) else 0
+
+
+@click.command()
+@click.argument("data", nargs=-1, required=True)
+@click.option("--trust-first", is_flag=True, help="Accept data whose hashes nobody has pinned, and write them down.")
+@_JSON
+def prepare(data: tuple[str, ...], trust_first: bool, as_json: bool) -> int:
+    """Fetch and verify the files of data sets; nothing else."""
+    from harness.api import installed
+    from harness.execution import prepare as prepare_files
+
+    prepared = prepare_files(data, installed()[1], trust_first=trust_first)
+    if as_json:
+        document = {name: {path: str(place) for path, place in files.items()} for name, files in prepared}
+        click.echo(msgspec.json.format(msgspec.json.encode(document), indent=1).decode())
+        return 0
+    for name, files in prepared:
+        if not files:
+            click.echo(f"{name}: needs no files.")
+        for path, place in files.items():
+            click.echo(f"{name}: {path} verified at {place}")
+    return 0
+
+
+def command_line() -> str:
+    """The command as typed, with the program's path left out: paths of this machine are nobody's business."""
+    return shlex.join(["harness", *sys.argv[1:]])
+
+
+def _refuse_with_suite(given: dict[str, Any]) -> None:
+    for flag, value in given.items():
+        if value:
+            raise UsageError(f"{flag} does not go with --suite: the suite's file says it.")

@@ -1,0 +1,146 @@
+"""Execution: the cells of a plan that are not in the store yet, computed here, one run after another.
+
+Nothing heavy is imported until a cell is really missing, so a request whose cells are all done is answered from the records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from harness.catalog.catalog import Catalog
+from harness.catalog.discovery import Plugins
+from harness.data.files import cache_folder, data_roots, locate_files, read_lock
+from harness.errors import DataError, PluginError, UnfitError
+from harness.ledger.records import Record
+from harness.ledger.stores import FolderStore
+from harness.line.planning import Cell, Plan, PlannedRun, check_pins
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Where and how a request is computed; nothing here is part of a record's identity."""
+
+    out: Path = Path("runs")
+    store: Path | None = None
+    """Folder of the records; None means `out/records`."""
+    device: str = "auto"
+    threads: int | None = None
+    rerun: bool = False
+    trust_first: bool = False
+    checkpoint_every_s: float = 30.0
+    command: str = ""
+
+    @property
+    def records(self) -> FolderStore:
+        """The store."""
+        return FolderStore(self.store if self.store is not None else self.out / "records")
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What came of a plan."""
+
+    records: list[Record]
+    """One per cell that could be had, in the plan's order: found or made."""
+    computed: int
+    """How many of them were computed now."""
+    problems: list[str]
+    """Sentences about runs that could not begin."""
+
+
+class Pending(Struct, frozen=True, kw_only=True):
+    """A run with the cells that are still to be computed, and the records of the others."""
+
+    run: PlannedRun
+    missing: list[Cell]
+    done: dict[str, Record]
+    """By cell id."""
+
+
+def pending(plan: Plan, settings: Settings, *, again: bool = False) -> list[Pending]:
+    """Which cells of a plan are done: those with an ok record in the store; none of them with `again`."""
+    store = settings.records
+    found = []
+    for run in plan.runs:
+        done: dict[str, Record] = {}
+        missing: list[Cell] = []
+        for cell in run.cells:
+            identity = run.cell_identity(cell)
+            record = None if again else store.best(identity)
+            if record is None:
+                missing.append(cell)
+            else:
+                done[record.id] = record
+        found.append(Pending(run=run, missing=missing, done=done))
+    return found
+
+
+def execute(plan: Plan, catalog: Catalog, plugins: Plugins, settings: Settings, *, judge_again: bool = False) -> Outcome:
+    """Compute what is missing of a plan, here, and return a record for every cell.
+
+    :param judge_again: evaluate every cell anew, without training anew.
+
+    A run whose data cannot be had is reported and the others go on. Raises StorageError and KeyboardInterrupt.
+    """
+    work = pending(plan, settings, again=judge_again or settings.rerun)
+    made: dict[str, Record] = {}
+    problems: list[str] = []
+    if any(each.missing for each in work):
+        from harness.line.pipeline import Workplace, compute
+
+        workplace = Workplace(
+            catalog=catalog,
+            plugins=plugins,
+            store=settings.records,
+            out=settings.out,
+            roots=data_roots(),
+            cache=cache_folder(),
+            device=settings.device,
+            threads=settings.threads,
+            trust_first=settings.trust_first,
+            rerun=settings.rerun,
+            checkpoint_every_s=settings.checkpoint_every_s,
+            command=settings.command,
+        )
+        for each in work:
+            if not each.missing:
+                continue
+            try:
+                made.update({record.id: record for record in compute(each.run, each.missing, workplace)})
+            except (DataError, PluginError, UnfitError) as error:
+                if str(error) not in problems:
+                    problems.append(str(error))
+    records = []
+    for each in work:
+        for cell in each.run.cells:
+            sha256 = each.run.cell_identity(cell).sha256
+            record = each.done.get(sha256) or made.get(sha256)
+            if record is not None:
+                records.append(record)
+    return Outcome(records=records, computed=len(made), problems=problems)
+
+
+def hashes_for(name: str, catalog: Catalog, *, trust_first: bool) -> dict[str, str]:
+    """Hashes of a data set that nobody pinned: those taken before, or, with `trust_first`, taken now (the files are fetched)."""
+    cache = cache_folder()
+    entry = catalog.dataset(name)
+    locked = read_lock(cache, entry.spec.name)
+    if locked or not trust_first:
+        return locked
+    _, taken = locate_files(entry.spec, data_roots(), cache, trust_first=True)
+    return taken
+
+
+def prepare(names: Sequence[str], catalog: Catalog, *, trust_first: bool = False) -> list[tuple[str, dict[str, Path]]]:
+    """Fetch and verify the files of data sets; nothing else. Returns name and files of each. Raises DataError."""
+    prepared = []
+    for name in names:
+        entry = catalog.dataset(name)
+        if missing := catalog.missing_requirements(entry):
+            raise UnfitError(f"The data set {entry.name} needs packages that are not installed: {', '.join(missing)}.")
+        if not trust_first:
+            check_pins(entry.spec, read_lock(cache_folder(), entry.spec.name), trust_first=False)
+        files, _ = locate_files(entry.spec, data_roots(), cache_folder(), trust_first=trust_first)
+        prepared.append((entry.name, files))
+    return prepared

@@ -1,0 +1,126 @@
+"""What a board is: frozen values that say all that its pages show. `board.json` is this and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from harness.ledger.records import Component, DataIdentity, ProtocolIdentity, Spread, Status
+
+BOARD_SCHEMA = 1
+"""Raised when the layout below, and so `board.json`, changes."""
+
+Unranked = Literal["reference", "supervised", "no direction", "no value", "few seeds"]
+
+
+class _Part(Struct, frozen=True, kw_only=True):
+    """Base of all pieces of a board."""
+
+
+class Quantity(_Part, frozen=True, kw_only=True):
+    """What the numbers of a table are."""
+
+    name: str
+    of: Mapping[str, Any]
+    split: str
+    unit: str
+    higher_is_better: bool | None
+    primary: bool
+
+
+class Cell(_Part, frozen=True, kw_only=True):
+    """One seed."""
+
+    seed: int
+    record_id: str
+    attempts: int
+    status: Status
+    """ok if any attempt is, else that of the newest attempt."""
+    value: float | None
+    std: float | None
+    over: Spread | None
+    n: int | None
+    samples: int | None
+    """Samples in the metric's split."""
+
+
+class Within(_Part, frozen=True, kw_only=True):
+    """The spread inside cells: the mean over seeds of the sample standard deviation over probes, restarts or samples."""
+
+    over: Spread
+    std: float
+    seeds: int
+
+
+class Published(_Part, frozen=True, kw_only=True):
+    """A number from the literature."""
+
+    method: str
+    value: float
+    std: float | None
+    source: str
+    distance: Literal["same", "near", "different"]
+    note: str
+    difference: float | None
+    """The row's mean minus the published value; None where the row has no value."""
+
+
+class Row(_Part, frozen=True, kw_only=True):
+    """A method as it was run, over its seeds."""
+
+    id: str
+    method: str
+    encoder: str
+    objective: str
+    feature: str
+    """The table's feature, except for a reference row that stands in the tables of all features."""
+    variant: Mapping[str, Any]
+    """What tells this row from the table's other rows of the same method and encoder."""
+    reference: bool
+    supervised: bool
+    trusted_first: bool
+    budgets: tuple[str, ...]
+    tuning: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    statuses: Mapping[str, int]
+    seeds: int
+    """Seeds with a value."""
+    mean: float | None
+    sd: float | None
+    """Sample standard deviation over seeds."""
+    interval: tuple[float, float] | None
+    """95 % confidence interval of the mean over seeds, by Student's t."""
+    within: tuple[Within, ...]
+    rank: int | None
+    unranked: Unranked | None
+    reproduced: bool | None
+    """Whether all ok attempts at each cell have equal values; None where no cell has two."""
+    largest_difference: float | None
+    """Between ok attempts at one cell."""
+    published: tuple[Published, ...]
+
+
+class Table(_Part, frozen=True, kw_only=True):
+    """One metric of one evaluator on one feature of one data set under one protocol."""
+
+    id: str
+    data: DataIdentity
+    probe_data: DataIdentity | None
+    protocol: ProtocolIdentity
+    evaluator: Component
+    feature: str
+    metric: Quantity | None
+    """None where every attempt failed, so that nobody knows what would have been measured."""
+    rows: tuple[Row, ...]
+    published_only: tuple[Published, ...]
+    """Published numbers of methods without a row here."""
+
+
+class Board(_Part, frozen=True, kw_only=True):
+    """The leaderboard."""
+
+    schema: int
+    records: int
+    tables: tuple[Table, ...]

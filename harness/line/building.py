@@ -1,0 +1,95 @@
+"""Building: the parts of a planned run from their specs, each with its own seed."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from harness.catalog.catalog import Catalog, Entry
+from harness.catalog.finding import titled
+from harness.catalog.importing import import_part
+from harness.contracts.dataset import DataContext, DataSet
+from harness.contracts.encoder import Encoder
+from harness.contracts.evaluator import Evaluator
+from harness.contracts.objective import Objective, ObjectiveContext
+from harness.contracts.options import resolve_options
+from harness.contracts.sources import Description
+from harness.contracts.specs import DataSetSpec, EvaluatorSpec
+from harness.errors import HarnessError, PluginError
+from harness.line.planning import Cell, PlannedRun
+from harness.line.seeding import derive_seed, generator, isolated_randomness
+
+
+def build_dataset(entry: Entry[DataSetSpec], run: PlannedRun, context: DataContext) -> DataSet:
+    """Load a data set. Raises DataError, or PluginError when its builder breaks."""
+    options = resolve_options("data", entry.spec.options, run.identity.data.options)
+    try:
+        dataset = entry.builder()(context, options)
+    except HarnessError:
+        raise
+    except Exception as error:
+        raise PluginError(_owner(entry), f"data set {entry.name} could not be built: {type(error).__name__}: {error}.") from error
+    if not isinstance(dataset, DataSet):
+        raise PluginError(_owner(entry), f"data set {entry.name} was built as {type(dataset).__name__}, not harness.DataSet.")
+    return dataset
+
+
+def build_encoder(run: PlannedRun, catalog: Catalog, description: Description) -> Encoder:
+    """The run's encoder with its initial weights, on the CPU."""
+    entry = catalog.encoder(run.parts["encoder"])
+    options = resolve_options("encoder", entry.spec.options, run.identity.encoder.options)
+    seed = derive_seed(run.identity.seed, "encoder")
+    with isolated_randomness(seed):
+        encoder = entry.builder()(description, options, generator(seed))
+    if not isinstance(encoder, Encoder):
+        raise PluginError(_owner(entry), f"encoder {entry.name} was built as {type(encoder).__name__}, not a harness.Encoder.")
+    declared = {feature.name for feature in entry.spec.features}
+    if set(encoder.feature_shapes) != declared:
+        raise PluginError(
+            _owner(entry),
+            f"encoder {entry.name} declares features {sorted(declared)} and was built with {sorted(encoder.feature_shapes)}.",
+        )
+    return encoder
+
+
+def build_objective(
+    run: PlannedRun, catalog: Catalog, encoder: Encoder, description: Description, classes: int | None, multilabel: bool
+) -> Objective:
+    """The run's objective around its encoder, on the CPU. Labels' number is passed only to a supervised one."""
+    entry = catalog.objective(run.parts["objective"])
+    options = resolve_options("objective", entry.spec.options, run.identity.objective.options)
+    seed = derive_seed(run.identity.seed, "objective")
+    encoder_entry = catalog.encoder(run.parts["encoder"])
+
+    def decoder(source: torch.Generator) -> nn.Module:
+        assert encoder_entry.spec.decoder is not None  # planning refuses an encoder without one
+        return cast(nn.Module, import_part(encoder_entry.spec.decoder, encoder_entry)(encoder, source))
+
+    supervised = entry.spec.supervised
+    context = ObjectiveContext(
+        description=description,
+        classes=classes if supervised else None,
+        multilabel=multilabel if supervised else False,
+        decoder=decoder if entry.spec.needs_decoder else None,
+    )
+    with isolated_randomness(seed):
+        objective: Any = entry.builder()(encoder, context, options, generator(seed))
+    if not isinstance(objective, Objective):
+        raise PluginError(_owner(entry), f"objective {entry.name} was built as {type(objective).__name__}, not a harness.Objective.")
+    return objective
+
+
+def build_evaluator(cell: Cell, catalog: Catalog) -> tuple[Evaluator, EvaluatorSpec]:
+    """A cell's evaluator with its spec."""
+    entry = catalog.evaluator(cell.part)
+    options = resolve_options(f"evaluator.{entry.name}", entry.spec.options, cell.evaluator.options)
+    evaluator = entry.builder()(options)
+    if not isinstance(evaluator, Evaluator):
+        raise PluginError(_owner(entry), f"evaluator {entry.name} was built as {type(evaluator).__name__}, not a harness.Evaluator.")
+    return evaluator, entry.spec
+
+
+def _owner(entry: Entry[Any]) -> str:
+    return titled(entry.plugin, entry.distribution, entry.version)

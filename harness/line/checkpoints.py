@@ -1,0 +1,109 @@
+"""Checkpoints: a training's whole state in one safetensors file, written whole, without pickle.
+
+Tensors are stored under "network/...", "best/...", "optimiser/<phase>/<parameter>/<name>" and "random/..."; numbers and text go as one
+JSON document into the file's metadata.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from harness.errors import PluginError
+from harness.ledger.whole_files import whole_path
+
+_DOCUMENT = "harness"
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> str:
+    """Write tensors and a JSON document whole; returns the file's sha256. Raises StorageError when it cannot be written."""
+    # A tensor that shares memory with another (tied weights, a view) is copied: safetensors refuses aliases.
+    flat = {name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in tensors.items()}
+    with whole_path(path) as temporary:
+        save_file(flat, temporary, metadata={_DOCUMENT: json.dumps(document, sort_keys=True)})
+    return file_sha256(path)
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and JSON document of a file written by `save_tensors`."""
+    with safe_open(str(path), framework="pt") as file:
+        document: dict[str, Any] = json.loads((file.metadata() or {}).get(_DOCUMENT, "{}"))
+        return {name: file.get_tensor(name) for name in file.keys()}, document  # noqa: SIM118 (not a dictionary)
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# ------------------------------------------------------------------------------------ optimisers and schedules
+
+
+def optimiser_state(phase: str, optimiser: Optimizer, schedule: LRScheduler | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The state of one phase's optimiser and schedule as tensors and a JSON-like document."""
+    state = optimiser.state_dict()
+    tensors: dict[str, Tensor] = {}
+    plain: dict[str, Any] = {}
+    for number, values in state["state"].items():
+        for name, value in values.items():
+            if isinstance(value, Tensor):
+                tensors[f"optimiser/{phase}/{number}/{name}"] = value
+            else:
+                plain.setdefault(str(number), {})[name] = value
+    document = {"groups": state["param_groups"], "plain": plain, "schedule": schedule.state_dict() if schedule else None}
+    try:
+        json.dumps(document)
+    except TypeError as error:
+        raise PluginError(phase, f"the optimiser or schedule of this phase has state that cannot be saved: {error}.") from None
+    return tensors, document
+
+
+def restore_optimiser(
+    phase: str, optimiser: Optimizer, schedule: LRScheduler | None, tensors: Mapping[str, Tensor], document: Mapping[str, Any]
+) -> None:
+    """Put back what `optimiser_state` gave."""
+    prefix = f"optimiser/{phase}/"
+    state: dict[int, dict[str, Any]] = {int(number): dict(values) for number, values in document["plain"].items()}
+    for name, tensor in tensors.items():
+        if name.startswith(prefix):
+            number, key = name.removeprefix(prefix).split("/", 1)
+            state.setdefault(int(number), {})[key] = tensor
+    groups = [{key: tuple(v) if isinstance(v, list) and key != "params" else v for key, v in group.items()} for group in document["groups"]]
+    optimiser.load_state_dict({"state": state, "param_groups": groups})
+    if schedule is not None:
+        schedule.load_state_dict(document["schedule"])
+
+
+def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors under "prefix/name"."""
+    return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors that `prefixed` stored under `prefix`."""
+    return {name.removeprefix(f"{prefix}/"): tensor for name, tensor in tensors.items() if name.startswith(f"{prefix}/")}
+
+
+def network_state(network: torch.nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers of a network, also those that a module leaves out of its own state."""
+    state = dict(network.named_parameters(remove_duplicate=False))
+    state.update(network.named_buffers(remove_duplicate=False))
+    return state
+
+
+def restore_network(network: torch.nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copy tensors into a network's parameters and buffers of the same names."""
+    with torch.no_grad():
+        for name, tensor in network_state(network).items():
+            tensor.copy_(tensors[name])

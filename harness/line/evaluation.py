@@ -1,0 +1,116 @@
+"""Evaluation: one evaluator on one feature, and the check of what it returns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from harness.contracts.dataset import Annotations, Splits
+from harness.contracts.encoder import Encoder
+from harness.contracts.evaluator import Evaluator, Part, Score, Task
+from harness.contracts.sources import Source
+from harness.contracts.specs import EvaluatorSpec, MetricSpec
+from harness.errors import EvaluationError
+from harness.ledger.records import Metric
+from harness.line.seeding import derive_seed, isolated_randomness
+
+
+def make_task(
+    spec: EvaluatorSpec,
+    feature: str,
+    array: NDArray[Any],
+    annotations: Annotations,
+    splits: Splits,
+    *,
+    protocol_id: str,
+    seed: int,
+    device: torch.device,
+    inputs: Source[Any],
+    fresh_encoder: Callable[[], Encoder],
+    modules: Mapping[str, nn.Module],
+) -> Task:
+    """What an evaluator is given: the feature, and of everything else only what its spec says it needs."""
+    needs = set(spec.needs)
+    labels = annotations.labels if "labels" in needs else None
+    factors = annotations.factors if "factors" in needs else {}
+
+    def part(index: NDArray[np.int64]) -> Part:
+        return Part(
+            features=array[index],
+            index=index,
+            labels=None if labels is None else labels[index],
+            factors={name: values[index] for name, values in factors.items()},
+        )
+
+    return Task(
+        feature=feature,
+        train=part(splits.train),
+        test=part(splits.test),
+        validation=None if splits.validation is None else part(splits.validation),
+        protocol_seed=derive_seed(protocol_id, "validation"),
+        seed=derive_seed(seed, f"evaluator/{spec.name}/{feature}"),
+        device=device,
+        classes=None if labels is None else number_of_classes(labels),
+        truth=annotations.truth if "truth" in needs else {},
+        inputs=inputs if "inputs" in needs else None,
+        fresh_encoder=fresh_encoder if "encoder" in needs else None,
+        modules=modules if "modules" in needs else {},
+    )
+
+
+def number_of_classes(labels: NDArray[Any]) -> int:
+    """Classes of [N] class numbers, or K of [N, K] binary labels."""
+    return int(labels.shape[1]) if labels.ndim == 2 else int(labels.max()) + 1
+
+
+def evaluate(evaluator: Evaluator, spec: EvaluatorSpec, task: Task) -> tuple[Metric, ...]:
+    """The metrics of one cell. Raises EvaluationError when a value is not what the spec allows; the evaluator's own errors pass."""
+    with isolated_randomness(derive_seed(task.seed, "global")):
+        scores = evaluator.evaluate(task)
+    return check_scores(spec, scores)
+
+
+def check_scores(spec: EvaluatorSpec, scores: Sequence[Score]) -> tuple[Metric, ...]:
+    """Turn scores into metrics, or raise EvaluationError naming the evaluator and what is wrong."""
+    who = f"Evaluator {spec.name}"
+    if not isinstance(scores, Sequence) or not all(isinstance(score, Score) for score in scores):
+        raise EvaluationError(f"{who} returned {type(scores).__name__} where a list of Score was expected.")
+    if not scores:
+        raise EvaluationError(f"{who} returned no score.")
+    declared = {metric.name: metric for metric in spec.metrics}
+    keys = [(score.name, repr(sorted(score.of.items()))) for score in scores]
+    if len(set(keys)) < len(keys):
+        raise EvaluationError(f"{who} returned the same metric twice.")
+    return tuple(_checked(who, declared, score) for score in scores)
+
+
+def _checked(who: str, declared: Mapping[str, MetricSpec], score: Score) -> Metric:
+    metric = declared.get(score.name)
+    if metric is None:
+        raise EvaluationError(f"{who} returned {score.name!r}, which its spec does not declare.")
+    value = float(score.value)
+    if not math.isfinite(value):
+        raise EvaluationError(f"{who}: {score.name} is {value}.")
+    if (metric.lower is not None and value < metric.lower) or (metric.upper is not None and value > metric.upper):
+        raise EvaluationError(f"{who}: {score.name} = {value} lies outside [{metric.lower}, {metric.upper}].")
+    if score.std is not None and not (math.isfinite(score.std) and score.std >= 0):
+        raise EvaluationError(f"{who}: the spread of {score.name} is {score.std}.")
+    return Metric(
+        name=score.name,
+        value=value,
+        unit=metric.unit,
+        higher_is_better=metric.higher_is_better,
+        primary=metric.primary,
+        split=score.split,
+        of=score.of,
+        std=None if score.std is None else float(score.std),
+        over=score.over,
+        n=score.n,
+        selected=score.selected,
+    )

@@ -1,0 +1,396 @@
+"""The straight line for one run: data -> train -> represent -> evaluate -> record, cell by cell.
+
+`compute` is what an executor calls, here or in another process: a function of a planned run and a `Workplace`. Its only outputs are
+files in the run's own folder and records in the store.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from lightning_fabric import Fabric
+
+from harness.catalog.catalog import Catalog
+from harness.catalog.discovery import Plugins
+from harness.contracts.dataset import DataContext, DataSet, Splits
+from harness.contracts.encoder import Encoder
+from harness.contracts.objective import Objective
+from harness.contracts.training import TrainOptions
+from harness.data.files import locate_files
+from harness.errors import CorruptDataError, DivergedError, HarnessError, PluginError, StorageError, UsageError
+from harness.ledger.identity import sha256_of
+from harness.ledger.records import (
+    SCHEMA,
+    Artifacts,
+    Component,
+    Failure,
+    Metric,
+    Record,
+    Status,
+    Times,
+    Tuning,
+)
+from harness.ledger.stores import FolderStore
+from harness.ledger.whole_files import write_whole
+from harness.line.building import build_dataset, build_encoder, build_evaluator, build_objective
+from harness.line.environment import describe_environment, now, origins, peak_memory_bytes
+from harness.line.evaluation import evaluate, make_task, number_of_classes
+from harness.line.folders import RunFolder, Trained
+from harness.line.planning import Cell, PlannedRun
+from harness.line.representation import represent
+from harness.line.training import LabelTable, Trainer, make_fabric, resolve_device
+
+_TRACEBACK_LINES = 12
+
+
+@dataclass
+class Workplace:
+    """Where runs are computed and what they share: installed parts, folders, device, and the data sets already loaded."""
+
+    catalog: Catalog
+    plugins: Plugins
+    store: FolderStore
+    out: Path
+    roots: Sequence[Path]
+    cache: Path
+    device: str = "auto"
+    threads: int | None = None
+    trust_first: bool = False
+    rerun: bool = False
+    checkpoint_every_s: float = 30.0
+    command: str = ""
+    loaded: dict[str, LoadedData] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LoadedData:
+    """A data set under one protocol, with its digest."""
+
+    dataset: DataSet
+    splits: Splits
+    content_sha256: str
+    seconds: float
+
+
+def load_data(run: PlannedRun, workplace: Workplace) -> LoadedData:
+    """The run's data, loaded once per workplace. Raises DataError (missing, corrupt) or PluginError."""
+    key = sha256_of([run.identity.data, run.identity.protocol])
+    if key not in workplace.loaded:
+        workplace.loaded[key] = _load(run, workplace)
+    return workplace.loaded[key]
+
+
+def compute(run: PlannedRun, cells: Sequence[Cell], workplace: Workplace) -> list[Record]:
+    """Compute these cells of a run and return their records, each of which was stored the moment it existed.
+
+    A training or evaluator that fails gives records that say so; what cannot be recorded is raised: DataError before the run has
+    begun, StorageError, KeyboardInterrupt (everything is resumable then).
+    """
+    with _threads(workplace.threads):
+        fabric = make_fabric(resolve_device(workplace.device), run.identity.training.precision)
+        data = load_data(run, workplace)
+        folder = RunFolder(workplace.out / run.folder)
+        folder.open(run)
+        with _locked(folder):
+            workplace.plugins.run_started(run)
+            return _Computation(run, cells, workplace, folder, fabric, data).records()
+
+
+class _Computation:
+    """One run being computed."""
+
+    def __init__(
+        self, run: PlannedRun, cells: Sequence[Cell], workplace: Workplace, folder: RunFolder, fabric: Fabric, data: LoadedData
+    ) -> None:
+        self.run, self.cells, self.workplace, self.folder, self.fabric, self.data = run, cells, workplace, folder, fabric, data
+        self.trained: Trained | None = None
+
+    def records(self) -> list[Record]:
+        try:
+            encoder, objective = self._train()
+        except (StorageError, UsageError):
+            raise
+        except Exception as error:
+            return [self._record(cell, error=error) for cell in self.cells]
+        return [self._judge(cell, encoder, objective) for cell in self.cells]
+
+    # ------------------------------------------------------------------------------------------------ train
+
+    def _train(self) -> tuple[Encoder, Objective | None]:
+        """The trained encoder: found in the run's folder, or trained now (from its checkpoint where there is one)."""
+        run, dataset = self.run, self.data.dataset
+        if self.workplace.rerun:
+            self.folder.forget_training()
+        labels = dataset.annotations.labels
+        multilabel = labels is not None and labels.ndim == 2
+        classes = None if labels is None else number_of_classes(labels)
+        description = dataset.pretrain.description
+        encoder = build_encoder(run, self.workplace.catalog, description)
+        objective = build_objective(run, self.workplace.catalog, encoder, description, classes, multilabel) if run.trains else None
+        self.trained = self.folder.trained(run.identity)
+        if self.trained is not None:
+            self.folder.load(encoder, objective.exports() if objective else None)
+        else:
+            trainer = self._trainer(objective) if objective else None
+            result = trainer.run() if trainer else None
+            self.trained = self.folder.finish(
+                run,
+                encoder,
+                objective,
+                result,
+                trainer.log if trainer else [],
+                seconds=trainer.seconds if trainer else 0.0,
+                description=description,
+                classes=classes if run.supervised else None,
+                multilabel=multilabel if run.supervised else False,
+                threads=torch.get_num_threads(),
+            )
+        self.fabric.to_device(encoder)
+        if objective:
+            self.fabric.to_device(objective)
+        return encoder, objective
+
+    def _trainer(self, objective: Objective) -> Trainer:
+        training = self.run.identity.training
+        assert training.epochs is not None
+        return Trainer(
+            objective,
+            self.data.dataset.pretrain,
+            TrainOptions(
+                epochs=training.epochs,
+                batch_size=training.batch_size or TrainOptions().batch_size,
+                patience=training.patience,
+                restore_best=training.restore_best,
+                compile=training.compile,
+            ),
+            seed=self.run.identity.seed,
+            fabric=self.fabric,
+            labels=self._label_table() if self.run.supervised else None,
+            checkpoint=self.folder.checkpoint,
+            checkpoint_every_s=self.workplace.checkpoint_every_s,
+            progress=partial(self.workplace.plugins.step_finished, self.run),
+        )
+
+    def _label_table(self) -> LabelTable:
+        """Labels of the protocol's training part only; all others are blank."""
+        labels = self.data.dataset.annotations.labels
+        assert labels is not None  # planning refuses a supervised objective without labels
+        known = np.zeros(len(labels), dtype=bool)
+        known[self.data.splits.train] = True
+        if labels.ndim == 1:
+            known &= labels >= 0
+        blank = np.where(known if labels.ndim == 1 else known[:, None], labels, -1)
+        return LabelTable(
+            labels=torch.as_tensor(blank, dtype=torch.int64 if labels.ndim == 1 else torch.float32), known=torch.as_tensor(known)
+        )
+
+    # --------------------------------------------------------------------------------- represent and evaluate
+
+    def _judge(self, cell: Cell, encoder: Encoder, objective: Objective | None) -> Record:
+        """One cell: represent the feature (from the cache after the first time), evaluate, record."""
+        assert self.trained is not None
+        dataset = self.data.dataset
+        represented_at = time.perf_counter()
+        try:
+            feature = represent(
+                encoder, dataset.inputs, [cell.feature], self.folder.features, self.trained.checkpoint_sha256, self.fabric
+            )[cell.feature]
+            evaluated_at = time.perf_counter()
+            evaluator, spec = build_evaluator(cell, self.workplace.catalog)
+            task = make_task(
+                spec,
+                cell.feature,
+                feature.array,
+                dataset.annotations,
+                self.data.splits,
+                protocol_id=f"{self.run.identity.protocol.id}/{self.run.identity.protocol.version}",
+                seed=self.run.identity.seed,
+                device=self.fabric.device,
+                inputs=dataset.inputs,
+                fresh_encoder=self._fresh_encoder,
+                modules=objective.exports() if objective else {},
+            )
+            metrics = evaluate(evaluator, spec, task)
+        except (StorageError, UsageError):
+            raise
+        except Exception as error:
+            return self._record(cell, error=error)
+        done = time.perf_counter()
+        return self._record(
+            cell,
+            metrics=metrics,
+            represent_s=evaluated_at - represented_at,
+            evaluate_s=done - evaluated_at,
+            representation_sha256=feature.sha256,
+        )
+
+    def _fresh_encoder(self) -> Encoder:
+        """A copy of the trained encoder that an evaluator may change."""
+        encoder = build_encoder(self.run, self.workplace.catalog, self.data.dataset.pretrain.description)
+        self.folder.load(encoder)
+        return self.fabric.to_device(encoder)  # type: ignore[return-value]
+
+    # ------------------------------------------------------------------------------------------------ record
+
+    def _record(
+        self,
+        cell: Cell,
+        *,
+        metrics: tuple[Metric, ...] = (),
+        error: Exception | None = None,
+        represent_s: float = 0.0,
+        evaluate_s: float = 0.0,
+        representation_sha256: str | None = None,
+    ) -> Record:
+        """Build the record of one attempt, store it and tell the observers."""
+        run, trained = self.run, self.trained
+        identity = run.cell_identity(cell)
+        status: Status = "ok" if error is None else "diverged" if isinstance(error, DivergedError) else "failed"
+        parts: list[Component] = [run.identity.method, run.identity.encoder, run.identity.objective, cell.evaluator]
+        record = Record(
+            schema=SCHEMA,
+            id=identity.sha256,
+            run=run.identity.sha256,
+            attempt=1,  # the store raises it past the attempts it holds
+            status=status,
+            created=now(),
+            identity=identity,
+            budget=run.budget,
+            reference=run.reference,
+            supervised=run.supervised,
+            trusted_first=run.trusted_first,
+            metrics=metrics,
+            selection=trained.selection if trained else None,
+            tuning=Tuning(source="given" if run.passed.get("options") else "paper" if run.budget == "paper" else "defaults"),
+            time_s=Times(
+                prepare=round(self.data.seconds, 4),
+                train=round(trained.seconds if trained else 0.0, 4),
+                represent=round(represent_s, 4),
+                evaluate=round(evaluate_s, 4),
+            ),
+            peak_memory_bytes=peak_memory_bytes(self.fabric.device),
+            content_sha256=self.data.content_sha256,
+            n={name: len(index) for name, index in self.data.splits.parts().items()},
+            environment=describe_environment(self.fabric.device),
+            source=origins(["infomax-harness", *(part.distribution for part in parts), run.identity.data.distribution]),
+            artifacts=Artifacts(
+                checkpoint_sha256=trained.checkpoint_sha256 if trained else None,
+                representation_sha256=representation_sha256,
+                parameters=trained.parameters if trained else None,
+            ),
+            passed={**run.passed, "command": self.workplace.command},
+            error=_failure(error) if error is not None else None,
+        )
+        stored = self.workplace.store.add(record)
+        self.workplace.plugins.record_written(run, stored)
+        return stored
+
+
+# ------------------------------------------------------------------------------------------------------- data
+
+
+def _load(run: PlannedRun, workplace: Workplace) -> LoadedData:
+    started = time.perf_counter()
+    entry = workplace.catalog.dataset(run.identity.data.name)
+    files, _ = locate_files(entry.spec, workplace.roots, workplace.cache, trust_first=workplace.trust_first)
+    dataset = build_dataset(entry, run, DataContext(files=files, cache=workplace.cache / "decoded" / run.identity.data.recipe_sha256[:16]))
+    protocol = run.identity.protocol.id
+    if protocol not in dataset.annotations.splits:
+        raise PluginError(entry.plugin, f"data set {entry.name} has no splits for protocol {protocol!r}.")
+    splits = dataset.annotations.splits[protocol]
+    content = _content_sha256(dataset, splits)
+    _check_content(run, content, workplace.cache)
+    return LoadedData(dataset, splits, content, time.perf_counter() - started)
+
+
+def _content_sha256(dataset: DataSet, splits: Splits) -> str:
+    """Digest of inputs, labels and splits as loaded."""
+    labels = dataset.annotations.labels
+    return sha256_of(
+        {
+            "inputs": dataset.inputs.content_sha256(),
+            "labels": None if labels is None else _array_sha256(labels),
+            "splits": {name: _array_sha256(index) for name, index in splits.parts().items()},
+        }
+    )
+
+
+def _array_sha256(array: Any) -> str:
+    import hashlib
+
+    plain = np.ascontiguousarray(array)
+    return hashlib.sha256(f"{plain.dtype.str}{plain.shape}".encode() + plain.tobytes()).hexdigest()
+
+
+def _check_content(run: PlannedRun, content: str, cache: Path) -> None:
+    """A content digest that changes under one recipe is an error: the arrays are not what this recipe gave before."""
+    data = run.identity.data
+    key = sha256_of([data.name, data.recipe_sha256, data.spec_version, data.options, run.identity.protocol])
+    note = cache / "content" / f"{key[:32]}.sha256"
+    try:
+        before = note.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        before = ""
+    if not before:
+        try:
+            write_whole(note, content.encode() + b"\n")
+        except StorageError:
+            pass  # a cache that cannot be written only loses this check
+    elif before != content:
+        raise CorruptDataError(
+            f"Data set {data.name} was read into other arrays than before under the same recipe (digest {content[:12]}, before "
+            f"{before[:12]}); a library that decodes it may have changed. If that is meant, delete {note}."
+        )
+
+
+# ------------------------------------------------------------------------------------------------------ the rest
+
+
+def _failure(error: Exception) -> Failure:
+    lines = traceback.format_exception(error)
+    tail = "" if isinstance(error, HarnessError) else "".join(lines).splitlines()[-_TRACEBACK_LINES:]
+    return Failure(
+        type=type(error).__name__,
+        message=(str(error) or type(error).__name__)[:2000],
+        traceback="\n".join(tail),
+        step=error.step if isinstance(error, DivergedError) else None,
+        terms={name: str(value) for name, value in error.terms.items()} if isinstance(error, DivergedError) else {},
+    )
+
+
+@contextmanager
+def _threads(threads: int | None) -> Any:
+    """Compute with this many threads inside the block."""
+    before = torch.get_num_threads()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _locked(folder: RunFolder) -> Any:
+    """Hold the run's folder against another process that computes the same run."""
+    lock = FileLock(folder.lock)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UsageError(f"Another process is computing in {folder.path}; wait for it or choose another --out.") from None
+    except OSError as error:
+        raise StorageError(f"{folder.lock} cannot be written: {error.strerror}.") from None
+    try:
+        yield
+    finally:
+        lock.release()

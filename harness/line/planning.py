@@ -1,0 +1,429 @@
+"""Planning: from a request to runs and cells, with refusals before anything is computed. Imports no torch."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from harness.catalog.catalog import Catalog, Entry
+from harness.contracts.options import Options, parse_assignment, resolve_options
+from harness.contracts.specs import (
+    BUDGETS,
+    DataSetSpec,
+    EncoderSpec,
+    EvaluatorSpec,
+    FilesRecipe,
+    MethodSpec,
+    ObjectiveSpec,
+    ProtocolSpec,
+    Recipe,
+    Spec,
+)
+from harness.contracts.training import TrainOptions
+from harness.errors import OptionError, UnfitError, UnknownNameError, UnpinnedDataError, UsageError
+from harness.ledger.identity import sha256_of
+from harness.ledger.records import Component, DataIdentity, Identity, ProtocolIdentity, RunIdentity, Training
+from harness.names import slug
+
+Precision = Literal["32", "bf16"]
+
+O = TypeVar("O", bound=Options)  # noqa: E741 (the field's usual one-letter type variable)
+PartLayer = Mapping[str, Mapping[str, Any]]
+
+PARTS = ("data", "encoder", "objective", "train")
+"""Parts of a run that take options; `evaluator.NAME` is the fifth."""
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """What a user asked for, before any name is looked up."""
+
+    method: str
+    data: str
+    seeds: tuple[int, ...] = (0,)
+    protocol: str | None = None
+    encoder: str | None = None
+    features: tuple[str, ...] | None = None
+    evaluators: tuple[str, ...] | None = None
+    options: tuple[str, ...] = ()
+    """As typed: "PART.KEY=VALUE"."""
+    budget: str = "paper"
+    precision: Precision = "32"
+    references: bool = True
+
+
+class Cell(Struct, frozen=True, kw_only=True):
+    """One evaluator on one feature of a run."""
+
+    part: str
+    """Full name of the evaluator, "package/name"."""
+    evaluator: Component
+    feature: str
+
+
+class PlannedRun(Struct, frozen=True, kw_only=True):
+    """A run and its cells. Plain data: with the data roots it determines every number, in this process or another."""
+
+    identity: RunIdentity
+    cells: tuple[Cell, ...]
+    parts: Mapping[str, str]
+    """Full name "package/name" of the method, encoder, objective, data set and protocol."""
+    budget: str
+    reference: bool
+    supervised: bool
+    trusted_first: bool
+    passed: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Short human name: "dgi on cora, seed 0"."""
+        return f"{self.identity.method.name} on {self.identity.data.name}, seed {self.identity.seed}"
+
+    @property
+    def folder(self) -> PurePosixPath:
+        """The run's folder under OUT: <data>/<method>-s<seed>-<run8>."""
+        identity = self.identity
+        return PurePosixPath(slug(identity.data.name), f"{slug(identity.method.name)}-s{identity.seed}-{identity.sha256[:8]}")
+
+    @property
+    def trains(self) -> bool:
+        """Whether its objective is trained at all."""
+        return self.identity.training.epochs is not None
+
+    def cell_identity(self, cell: Cell) -> Identity:
+        """Identity of one of its cells."""
+        return Identity.of(self.identity, cell.evaluator, cell.feature)
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """All runs of a request, the compared ones first."""
+
+    runs: tuple[PlannedRun, ...]
+    left_out: tuple[str, ...] = ()
+    """Reference rows that are not defined here, each with its reason."""
+
+    @property
+    def cells(self) -> list[tuple[PlannedRun, Cell]]:
+        """Every cell with its run."""
+        return [(run, cell) for run in self.runs for cell in run.cells]
+
+
+def plan(
+    request: Request, catalog: Catalog, *, locked_hashes: Mapping[str, str] | None = None, trust_first: bool = False
+) -> Plan:
+    """Turn a request into runs and cells.
+
+    :param locked_hashes: sha256 by file path for data sets that nobody pinned but this user trusted before.
+    :param trust_first: plan data sets without a pin (their hashes must then be in `locked_hashes`).
+    Raises UsageError (unknown names, unfit combinations, bad options) before anything is computed.
+    """
+    _check_budget(request.budget)
+    data = catalog.dataset(request.data)
+    method = catalog.method(request.method)
+    protocol = _protocol(request, catalog, data)
+    typed = _typed_options(request.options)
+    evaluators = [catalog.evaluator(name) for name in request.evaluators or protocol.spec.evaluators]
+    _check_evaluator_options(typed, evaluators, catalog)
+    draft = _Draft(request, catalog, data, protocol, evaluators, typed, locked_hashes or {}, trust_first)
+
+    compared_encoder = _encoder_of(method, data, request.encoder, catalog)
+    runs = draft.runs(method, compared_encoder)
+    left_out: list[str] = []
+    if request.references and method.spec.reference != "with-every-run":
+        for reference in catalog.methods():
+            if reference.spec.reference != "with-every-run":
+                continue
+            try:
+                encoder = _encoder_of(reference, data, None, catalog, compared=compared_encoder)
+                runs += draft.runs(reference, encoder, compared=method)
+            except UnfitError as reason:
+                left_out.append(f"{reference.name}: {reason}")
+    return Plan(runs=tuple(runs), left_out=tuple(left_out))
+
+
+def recipe_sha256(recipe: Recipe, locked_hashes: Mapping[str, str]) -> str:
+    """Digest of a data set's recipe, known without loading it: pinned file hashes, or generator, version and settings."""
+    if not isinstance(recipe, FilesRecipe):
+        return sha256_of(recipe)
+    files = {file.path: file.sha256 or locked_hashes.get(file.path, "") for file in recipe.files}
+    return sha256_of({"files": files, "version": recipe.version})
+
+
+def read_run(folder: Path) -> PlannedRun:
+    """The planned run of a run's folder. Raises UsageError when it is none."""
+    try:
+        return msgspec.json.decode((folder / "run.json").read_bytes(), type=PlannedRun)
+    except FileNotFoundError:
+        raise UsageError(f"{folder} is not a run folder: it has no run.json; `harness runs list` shows the runs.") from None
+    except (OSError, msgspec.DecodeError) as error:
+        raise UsageError(f"{folder / 'run.json'} cannot be read: {error}.") from None
+
+
+def plan_evaluation(
+    run: PlannedRun, evaluators: Sequence[str], features: Sequence[str] | None, options: Sequence[str], catalog: Catalog
+) -> PlannedRun:
+    """The same run with other cells: these evaluators on these features (default: those it was planned with)."""
+    entries = [catalog.evaluator(name) for name in evaluators]
+    typed = _typed_options(options)
+    if foreign := [part for part in typed if part in PARTS]:
+        raise OptionError(f"Option part {foreign[0]!r} belongs to the training, which is done; here only evaluator.NAME takes options.")
+    _check_evaluator_options(typed, entries, catalog)
+    data, encoder = catalog.dataset(run.parts["data"]), catalog.encoder(run.parts["encoder"])
+    offered = [feature.name for feature in encoder.spec.features]
+    chosen = list(features) if features else list(dict.fromkeys(cell.feature for cell in run.cells))
+    for name in chosen:
+        if name not in offered:
+            raise UnknownNameError(f"feature of encoder {encoder.name}", name, _nearest(name, offered), offered)
+    for entry in entries:
+        _check_evaluator(entry, data)
+        _check_installed(entry, catalog)
+    cells = tuple(_cell(entry, feature, run.budget, typed) for feature in chosen for entry in entries)
+    return msgspec.structs.replace(run, cells=cells, passed={**run.passed, "options": [*run.passed.get("options", []), *options]})
+
+
+class _Draft:
+    """What all runs of one request share."""
+
+    def __init__(
+        self,
+        request: Request,
+        catalog: Catalog,
+        data: Entry[DataSetSpec],
+        protocol: Entry[ProtocolSpec],
+        evaluators: Sequence[Entry[EvaluatorSpec]],
+        typed: Mapping[str, Mapping[str, Any]],
+        locked_hashes: Mapping[str, str],
+        trust_first: bool,
+    ) -> None:
+        self.request, self.catalog, self.data, self.protocol = request, catalog, data, protocol
+        self.evaluators, self.typed, self.locked_hashes, self.trust_first = evaluators, typed, locked_hashes, trust_first
+
+    def runs(
+        self, method: Entry[MethodSpec], encoder: Entry[EncoderSpec], compared: Entry[MethodSpec] | None = None
+    ) -> list[PlannedRun]:
+        """The runs of one method, one per seed. `compared` is the method beside which a reference row stands."""
+        objective = self.catalog.objective(method.spec.objective)
+        self._check_fit(method, encoder, objective)
+        layers = _layers(method.spec, self.data.spec.name, self.request.budget, default_budget=compared is not None)
+        # A reference row is given the compared method's data and encoder options, so that only the training differs.
+        shared = _layers(compared.spec, self.data.spec.name, self.request.budget) if compared else layers
+        same_encoder = compared is None or method.spec.encoders.get("*") == "*"
+        data_options = self._resolve("data", self.data.spec.options, shared, True)
+        encoder_options = self._resolve("encoder", encoder.spec.options, shared if same_encoder else layers, same_encoder)
+        objective_options = self._resolve("objective", objective.spec.options, layers, compared is None)
+        train = self._resolve("train", TrainOptions, layers, compared is None)
+        features = self._features(method.spec, encoder, compared)
+        trusted_first = check_pins(self.data.spec, self.locked_hashes, trust_first=self.trust_first)
+        cells = tuple(_cell(entry, feature, self.request.budget, self.typed) for feature in features for entry in self.evaluators)
+        sampling = [kind for kind in objective.spec.sampling if kind in self.data.spec.sampling]
+        whole = sampling[:1] == ["graph"] and "batch_size" not in self.typed.get("train", {})
+        training = Training(
+            batch_size=None if whole or not sampling else train.batch_size,
+            epochs=train.epochs if sampling else None,
+            patience=train.patience if sampling else None,
+            restore_best=train.restore_best if sampling else False,
+            compile=train.compile if sampling else False,
+            precision=self.request.precision,
+        )
+        return [
+            PlannedRun(
+                identity=RunIdentity(
+                    method=_component(method, Options()),
+                    encoder=_component(encoder, encoder_options),
+                    objective=_component(objective, objective_options),
+                    training=training,
+                    data=DataIdentity(
+                        name=self.data.name,
+                        distribution=self.data.distribution,
+                        spec_version=self.data.spec.version,
+                        revision=self.data.spec.revision,
+                        recipe_sha256=recipe_sha256(self.data.spec.recipe, self.locked_hashes),
+                        options=msgspec.to_builtins(data_options),
+                    ),
+                    protocol=ProtocolIdentity(id=self.protocol.spec.name, version=self.protocol.spec.version),
+                    seed=seed,
+                ),
+                cells=cells,
+                parts={
+                    "method": method.full_name,
+                    "encoder": encoder.full_name,
+                    "objective": objective.full_name,
+                    "data": self.data.full_name,
+                    "protocol": self.protocol.full_name,
+                },
+                budget=self.request.budget,
+                reference=method.spec.reference != "none",
+                supervised=objective.spec.supervised,
+                trusted_first=trusted_first,
+                passed={"options": list(self.request.options), "encoder": self.request.encoder},
+            )
+            for seed in self.request.seeds
+        ]
+
+    def _resolve(self, part: str, options: type[O], layers: Sequence[PartLayer], typed: bool) -> O:
+        own = [layer[part] for layer in layers if part in layer]
+        return resolve_options(part, options, *own, self.typed.get(part, {}) if typed else {})
+
+    def _features(
+        self, method: MethodSpec, encoder: Entry[EncoderSpec], compared: Entry[MethodSpec] | None
+    ) -> tuple[str, ...]:
+        offered = [feature.name for feature in encoder.spec.features]
+        asked = self.request.features
+        if asked is None:
+            chosen = method.features or (compared.spec.features if compared else ()) or self.protocol.spec.features
+            return tuple(name for name in chosen if name in offered) or (offered[0],)
+        if compared is not None:
+            return tuple(name for name in asked if name in offered) or (offered[0],)
+        for name in asked:
+            if name not in offered:
+                raise UnknownNameError(f"feature of encoder {encoder.name}", name, _nearest(name, offered), offered)
+        return asked
+
+    def _check_fit(self, method: Entry[MethodSpec], encoder: Entry[EncoderSpec], objective: Entry[ObjectiveSpec]) -> None:
+        data = self.data.spec
+        here = f"Method {method.name} does not fit data set {self.data.name}"
+        if "*" not in encoder.spec.kinds and data.kind not in encoder.spec.kinds:
+            kinds = " or ".join(encoder.spec.kinds)
+            raise UnfitError(f"{here}: encoder {encoder.name} reads {kinds} batches and the data set gives {data.kind} batches.")
+        if encoder.spec.shapes is not None and data.shape is not None and not _shape_fits(data.shape, encoder.spec.shapes):
+            shapes = " or ".join(str(shape) for shape in encoder.spec.shapes)
+            raise UnfitError(f"{here}: encoder {encoder.name} reads samples of shape {shapes} and these have {data.shape}.")
+        if objective.spec.sampling and not set(objective.spec.sampling) & set(data.sampling):
+            raise UnfitError(
+                f"{here}: objective {objective.name} draws {' or '.join(objective.spec.sampling)}, "
+                f"and the data set offers {' or '.join(data.sampling)}."
+            )
+        if objective.spec.needs_decoder and encoder.spec.decoder is None:
+            raise UnfitError(f"{here}: objective {objective.name} needs a decoder, and encoder {encoder.name} has no mirror decoder.")
+        if objective.spec.supervised and "labels" not in data.annotations:
+            raise UnfitError(f"{here}: objective {objective.name} is supervised and the data set has no labels.")
+        for evaluator in self.evaluators:
+            _check_evaluator(evaluator, self.data)
+        parts: Iterable[Entry[Any]] = (self.data, encoder, objective, *self.evaluators)
+        for part in parts:
+            _check_installed(part, self.catalog)
+
+
+def _cell(evaluator: Entry[EvaluatorSpec], feature: str, budget: str, typed: Mapping[str, Mapping[str, Any]]) -> Cell:
+    part = f"evaluator.{evaluator.name}"
+    options = resolve_options(part, evaluator.spec.options, evaluator.spec.budgets.get(budget, {}), typed.get(part, {}))
+    return Cell(part=evaluator.full_name, evaluator=_component(evaluator, options), feature=feature)
+
+
+def _check_evaluator(evaluator: Entry[EvaluatorSpec], data: Entry[DataSetSpec]) -> None:
+    if data.spec.track not in evaluator.spec.tracks:
+        raise UnfitError(f"Evaluator {evaluator.name} does not judge the {data.spec.track} track.")
+    for need in ("labels", "factors", "truth"):
+        if need in evaluator.spec.needs and need not in data.spec.annotations:
+            raise UnfitError(f"Evaluator {evaluator.name} needs {need}, and data set {data.name} has none.")
+
+
+def _check_installed(part: Entry[Any], catalog: Catalog) -> None:
+    if missing := catalog.missing_requirements(part):
+        raise UnfitError(f"The {part.kind} {part.name} needs packages that are not installed: {', '.join(missing)}.")
+
+
+def check_pins(spec: DataSetSpec, locked_hashes: Mapping[str, str], *, trust_first: bool) -> bool:
+    """Whether a data set rests on hashes taken on first sight. Raises UnpinnedDataError unless they were, or may be, trusted."""
+    unpinned = [file.path for file in spec.recipe.files if file.sha256 is None] if isinstance(spec.recipe, FilesRecipe) else []
+    if unpinned and not (trust_first or all(path in locked_hashes for path in unpinned)):
+        raise UnpinnedDataError(
+            f"Nobody has pinned the sha256 of data set {spec.name} ({unpinned[0]}, ...); "
+            "add --trust-first to take the files' hashes as they are now (its rows are then marked)."
+        )
+    return bool(unpinned)
+
+
+def _layers(method: MethodSpec, data: str, budget: str, default_budget: bool = False) -> list[PartLayer]:
+    """Option layers of a method's recipe, weakest first."""
+    if budget != "paper" and budget not in method.budgets and not default_budget and method.reference == "none":
+        offered = ", ".join(["paper", *(name for name in method.budgets if name != "paper")])
+        raise UnfitError(f"Method {method.name} has no budget {budget!r}; it has {offered}.")
+    return [method.options, method.data_options.get(data, {}), method.budgets.get(budget, {})]
+
+
+def _protocol(request: Request, catalog: Catalog, data: Entry[DataSetSpec]) -> Entry[ProtocolSpec]:
+    offered = data.spec.protocols
+    if request.protocol is None:
+        return catalog.protocol(offered[0])
+    protocol = catalog.protocol(request.protocol)
+    if protocol.spec.name not in offered and protocol.full_name not in offered:
+        raise UnfitError(f"Data set {data.name} is not judged under protocol {request.protocol}; it has {', '.join(offered)}.")
+    return protocol
+
+
+def _encoder_of(
+    method: Entry[MethodSpec],
+    data: Entry[DataSetSpec],
+    asked: str | None,
+    catalog: Catalog,
+    compared: Entry[EncoderSpec] | None = None,
+) -> Entry[EncoderSpec]:
+    """The encoder that a method uses on a data set; "*" as an encoder means that of the compared method."""
+    if asked is not None:
+        return catalog.encoder(asked)
+    encoders = method.spec.encoders
+    for key in (data.name, data.spec.name, data.spec.track, "*"):
+        if key in encoders:
+            if encoders[key] != "*":
+                return catalog.encoder(encoders[key])
+            if compared is not None:
+                return compared
+            raise UnfitError(f"Method {method.name} takes the encoder of the method it is compared with; name one with --encoder.")
+    tracks = " or ".join(key for key in encoders)
+    raise UnfitError(
+        f"Method {method.name} does not fit data set {data.name}: it has an encoder for {tracks}, "
+        f"and the data set belongs to {data.spec.track}; name an encoder with --encoder."
+    )
+
+
+def _typed_options(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
+    typed: dict[str, dict[str, Any]] = {}
+    for assignment in assignments:
+        part, key, value = parse_assignment(assignment)
+        if part not in PARTS and not part.startswith("evaluator."):
+            nearest = difflib.get_close_matches(part, PARTS, n=1)
+            hint = f"did you mean {nearest[0]}?" if nearest else f"parts are {', '.join(PARTS)} and evaluator.NAME."
+            raise OptionError(f"Option {assignment!r} names no part of a run; {hint}")
+        typed.setdefault(part, {})[key] = value
+    return typed
+
+
+def _check_evaluator_options(
+    typed: Mapping[str, Mapping[str, Any]], evaluators: Sequence[Entry[EvaluatorSpec]], catalog: Catalog
+) -> None:
+    names = [evaluator.name for evaluator in evaluators]
+    for part in typed:
+        name = part.removeprefix("evaluator.")
+        if part not in PARTS and name not in names:
+            catalog.evaluator(name)  # an unknown name is the better message
+            raise OptionError(f"Option {part}.{next(iter(typed[part]))} is for an evaluator that is not used; add it to --evaluators.")
+
+
+def _check_budget(budget: str) -> None:
+    if budget not in BUDGETS:
+        raise UnknownNameError("budget", budget, _nearest(budget, BUDGETS), BUDGETS)
+
+
+def _nearest(name: str, known: Sequence[str]) -> list[str]:
+    return difflib.get_close_matches(name, known, n=2)
+
+
+def _component(entry: Entry[Spec], options: Options) -> Component:
+    return Component(
+        name=entry.name,
+        distribution=entry.distribution,
+        spec_version=entry.spec.version,
+        options=msgspec.to_builtins(options),
+    )
+
+
+def _shape_fits(shape: tuple[int, ...], patterns: Sequence[tuple[int | None, ...]]) -> bool:
+    return any(
+        len(shape) == len(pattern) and all(want is None or want == size for want, size in zip(pattern, shape, strict=True))
+        for pattern in patterns
+    )

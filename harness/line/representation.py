@@ -1,0 +1,116 @@
+"""Representation: one pass of the frozen encoder in eval mode, without gradients, in fixed order, kept as plain arrays.
+
+A feature is written to `features/<name>.npy` when it is first asked for, with a note of its digest and of the checkpoint it came
+from. The folder is a cache: deleting it loses nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from harness.contracts.encoder import Encoder
+from harness.contracts.sources import Source
+from harness.errors import EvaluationError, PluginError, UnknownNameError
+from harness.ledger.whole_files import whole_path, write_whole
+from harness.line.checkpoints import file_sha256, network_state
+from harness.line.seeding import isolated_randomness
+
+BATCH_SIZE = 512
+
+
+class Represented(Struct, frozen=True):
+    """A feature of all samples of a data set."""
+
+    array: Any
+    """[N, ...] float32, memory-mapped and read-only; row i is sample i of the data set."""
+    sha256: str
+
+
+def represent(
+    encoder: Encoder, inputs: Source[Any], features: Sequence[str], folder: Path, checkpoint_sha256: str, fabric: Fabric
+) -> dict[str, Represented]:
+    """The asked features of every sample, from the cache where they are there, else computed in one pass and written."""
+    found = {name: cached for name in features if (cached := _cached(folder, name, checkpoint_sha256)) is not None}
+    missing = [name for name in features if name not in found]
+    if missing:
+        for name, array in _encode(encoder, inputs, missing, fabric).items():
+            found[name] = _write(folder, name, array, checkpoint_sha256)
+    return found
+
+
+def encode(encoder: Encoder, batches: Any, names: Sequence[str], fabric: Fabric, samples: int) -> dict[str, NDArray[np.float32]]:
+    """Features of `samples` samples from batches whose indices count from 0; each [samples, ...] float32.
+
+    Raises PluginError when the encoder changes its own state or gives a feature of another shape than it declares.
+    """
+    for name in names:
+        if name not in encoder.feature_shapes:
+            known = list(encoder.feature_shapes)
+            raise UnknownNameError("feature", name, (), known)
+    arrays = {name: np.zeros((samples, *encoder.feature_shapes[name]), dtype=np.float32) for name in names}
+    seen = np.zeros(samples, dtype=bool)
+    before = _state_sha256(encoder)
+    encoder.eval()
+    with torch.no_grad(), isolated_randomness(0):
+        for batch in batches:
+            on_device = batch.to(fabric.device)
+            with fabric.autocast():
+                outputs = encoder(on_device)
+            rows = on_device.index.cpu().numpy()
+            for name in names:
+                values = outputs[name].float().cpu().numpy()
+                if values.shape != (len(rows), *arrays[name].shape[1:]):
+                    raise PluginError(
+                        type(encoder).__name__,
+                        f"feature {name!r} has shape {values.shape} where {(len(rows), *arrays[name].shape[1:])} was declared.",
+                    )
+                arrays[name][rows] = values
+            seen[rows] = True
+    if _state_sha256(encoder) != before:
+        raise PluginError(type(encoder).__name__, "it changed its own parameters or buffers in eval mode.")
+    if not seen.all():
+        raise EvaluationError(f"The data set gave {int(seen.sum())} of its {samples} samples.")
+    return arrays
+
+
+def _encode(encoder: Encoder, inputs: Source[Any], names: Sequence[str], fabric: Fabric) -> dict[str, NDArray[np.float32]]:
+    return encode(encoder, inputs.in_order(BATCH_SIZE), names, fabric, inputs.description.samples)
+
+
+def _cached(folder: Path, name: str, checkpoint_sha256: str) -> Represented | None:
+    path = folder / f"{name}.npy"
+    try:
+        note = json.loads((folder / f"{name}.json").read_bytes())
+        if note["checkpoint_sha256"] != checkpoint_sha256 or file_sha256(path) != note["sha256"]:
+            return None
+        return Represented(np.load(path, mmap_mode="r", allow_pickle=False), note["sha256"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _write(folder: Path, name: str, array: NDArray[np.float32], checkpoint_sha256: str) -> Represented:
+    path = folder / f"{name}.npy"
+    with whole_path(path) as temporary, open(temporary, "wb") as file:
+        np.save(file, array, allow_pickle=False)
+    sha256 = file_sha256(path)
+    note = {"checkpoint_sha256": checkpoint_sha256, "sha256": sha256, "shape": list(array.shape)}
+    write_whole(folder / f"{name}.json", json.dumps(note, indent=1).encode() + b"\n")
+    return Represented(np.load(path, mmap_mode="r", allow_pickle=False), sha256)
+
+
+def _state_sha256(encoder: Encoder) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network_state(encoder).items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

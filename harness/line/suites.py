@@ -1,0 +1,113 @@
+"""Suites: TOML files that declare runs, evaluators and seeds.
+
+    summary = "DGI on the Planetoid graphs"
+    seeds = 10
+
+    [[runs]]
+    method = "dgi"
+    data = ["cora", "citeseer"]
+    evaluators = ["logistic"]
+    options = ["train.patience=20"]
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from harness.catalog.catalog import Catalog
+from harness.contracts.specs import BudgetName
+from harness.errors import UsageError
+from harness.line.planning import Precision, Request
+
+
+class SuiteRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Runs of one method on one or more data sets; what is left out is the suite's own value."""
+
+    method: str
+    data: str | tuple[str, ...]
+    seeds: int | tuple[int, ...] | None = None
+    protocol: str | None = None
+    encoder: str | None = None
+    features: tuple[str, ...] | None = None
+    evaluators: tuple[str, ...] | None = None
+    options: tuple[str, ...] = ()
+    budget: BudgetName | None = None
+    precision: Precision = "32"
+    references: bool | None = None
+
+
+class Suite(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A suite's file."""
+
+    summary: str
+    runs: tuple[SuiteRun, ...]
+    seeds: int | tuple[int, ...] = 1
+    evaluators: tuple[str, ...] | None = None
+    budget: BudgetName = "paper"
+    references: bool = True
+
+
+def read_suite(name: str, catalog: Catalog) -> Suite:
+    """A suite by its file's path or its name. Raises UsageError when it is neither, or ill-formed."""
+    path = Path(name)
+    if not (path.suffix == ".toml" or path.exists()):
+        path = _shipped(catalog.suite(name).spec.path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"The suite {path} cannot be read: {error.strerror}.") from None
+    try:
+        return msgspec.convert(tomllib.loads(text), Suite)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise UsageError(f"The suite {path} is not well-formed: {error}.") from None
+
+
+def plan_suite(
+    name: str,
+    catalog: Catalog,
+    *,
+    seed: int | None = None,
+    seeds: int | None = None,
+    budget: str | None = None,
+    evaluators: Sequence[str] | None = None,
+    references: bool = True,
+) -> list[Request]:
+    """The requests of a suite; what the command line gives stands over what the file says."""
+    suite = read_suite(name, catalog)
+    requests = []
+    for run in suite.runs:
+        for data in (run.data,) if isinstance(run.data, str) else run.data:
+            declared = suite.seeds if run.seeds is None else run.seeds
+            chosen = seeds if seeds is not None else (seed,) if seed is not None else declared
+            own = suite.references if run.references is None else run.references
+            requests.append(
+                Request(
+                    method=run.method,
+                    data=data,
+                    seeds=tuple(range(chosen)) if isinstance(chosen, int) else chosen,
+                    protocol=run.protocol,
+                    encoder=run.encoder,
+                    features=run.features,
+                    evaluators=tuple(evaluators) if evaluators else run.evaluators or suite.evaluators,
+                    options=run.options,
+                    budget=budget or run.budget or suite.budget,
+                    precision=run.precision,
+                    references=references and own,
+                )
+            )
+    return requests
+
+
+def _shipped(path: str) -> Path:
+    """A file inside an installed package, "package:relative/file.toml", found without importing the package."""
+    package, _, inside = path.partition(":")
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise UsageError(f"The suite's package {package} is not installed.")
+    return Path(next(iter(found.submodule_search_locations))) / inside

@@ -1,0 +1,471 @@
+"""The one trainer: it steps an objective's phases, in order, for every method.
+
+Reading guide: `Trainer.run` is the loop over epochs and batches; `_step` is one step over all phases; `_update` is one update of one
+phase; the rest is the stop rule, and saving and restoring.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from harness.contracts.batches import Batch, Labelled
+from harness.contracts.objective import Loss, Objective, Phase, Step, TrainingResult
+from harness.contracts.sources import Epoch, Sampling, Source
+from harness.contracts.training import TrainOptions
+from harness.errors import DivergedError, PluginError, UnfitError
+from harness.line import checkpoints
+from harness.line.seeding import derive_seed, generator, isolated_randomness
+
+Progress = Callable[[int, int | None, Mapping[str, float]], None]
+"""Told (steps finished, steps at most, newest terms)."""
+
+_SHOWN_EVERY_S = 0.1
+_LOG_ROWS = 5000
+"""The loss curve is thinned to about this many rows."""
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """Labels of the protocol's training part by sample number, for supervised objectives only."""
+
+    labels: Tensor
+    """[N] int64 or [N, K] float."""
+    known: Tensor
+    """[N] bool: samples of the training part that have a label."""
+
+    def attach(self, batch: Batch) -> Labelled[Batch]:
+        """The batch with the labels it may show."""
+        index = batch.index.to(self.known.device)
+        rows = self.known[index].nonzero().squeeze(1)
+        labels = self.labels[index[rows]]
+        return Labelled(batch, rows.to(batch.index.device), labels.to(batch.index.device))
+
+
+class BatchStream:
+    """Batches one after another over endless epochs; its place can be saved and found again."""
+
+    def __init__(self, source: Source[Any], sampling: Sampling, batch_size: int, seed: int) -> None:
+        self._source, self._sampling, self._batch_size = source, sampling, batch_size
+        self._generator = generator(seed)
+        self.epoch, self.position = 0, 0
+        self._begin_epoch()
+
+    def _begin_epoch(self) -> None:
+        self._before = self._generator.get_state()
+        self._batches: Epoch[Any] = self._source.epoch(self._sampling, self._batch_size, self._generator)
+        if len(self._batches) == 0:
+            raise UnfitError("The data set gives no batch to train on.")
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    @property
+    def at_last_batch(self) -> bool:
+        """Whether the batch that comes next is the last of its epoch."""
+        return self.position == len(self._batches) - 1
+
+    def next(self) -> Any:
+        """The next batch."""
+        batch = self._batches[self.position]
+        self.position += 1
+        return batch
+
+    def close_epoch(self) -> bool:
+        """Begin the next epoch if this one is over; says whether it did."""
+        if self.position < len(self._batches):
+            return False
+        self.epoch, self.position = self.epoch + 1, 0
+        self._begin_epoch()
+        return True
+
+    def state(self) -> tuple[Tensor, list[int]]:
+        """Random state at the epoch's beginning, and [epoch, position]."""
+        return self._before, [self.epoch, self.position]
+
+    def restore(self, before: Tensor, place: Sequence[int]) -> None:
+        """Return to a place that `state` gave."""
+        self._generator.set_state(before)
+        self._begin_epoch()
+        self.epoch, self.position = place
+
+
+@dataclass
+class _Running:
+    """A phase with what it needs to be stepped."""
+
+    phase: Phase
+    parameters: list[nn.Parameter]
+    optimiser: Optimizer
+    stepper: Any
+    schedule: LRScheduler | None
+    loss: Loss
+    stream: BatchStream | None
+    """Its own stream of fresh batches, or None."""
+
+
+class StopRule:
+    """Follows the watched term: the lowest mean over an epoch, and how many epochs have passed since.
+
+    The value of an epoch is known, and the weights that gave it are kept, *before* the epoch's last update, as in the reference code
+    of Deep Graph Infomax, where an epoch is one step.
+    """
+
+    def __init__(self, options: TrainOptions) -> None:
+        self.patience, self.restore_best = options.patience, options.restore_best
+        self.best_value, self.best_step, self.waited = math.inf, -1, 0
+        self.best: dict[str, Tensor] = {}
+
+    @property
+    def active(self) -> bool:
+        """Whether there is anything to follow."""
+        return self.patience is not None or self.restore_best
+
+    def observe(self, value: float, step: int, network: nn.Module) -> bool:
+        """Take in the value of an epoch whose last step is `step`; True means: stop before updating."""
+        if value < self.best_value:
+            self.best_value, self.best_step, self.waited = value, step, 0
+            if self.restore_best:
+                self._keep(network)
+            return False
+        self.waited += 1
+        return self.patience is not None and self.waited >= self.patience
+
+    def _keep(self, network: nn.Module) -> None:
+        state = {name: tensor.detach() for name, tensor in checkpoints.network_state(network).items()}
+        if not self.best:
+            self.best = {name: tensor.clone() for name, tensor in state.items()}
+        else:
+            for name, tensor in state.items():
+                self.best[name].copy_(tensor)
+
+
+class Trainer:
+    """Trains one objective on one source."""
+
+    def __init__(
+        self,
+        objective: Objective,
+        source: Source[Any],
+        options: TrainOptions,
+        *,
+        seed: int,
+        fabric: Fabric,
+        labels: LabelTable | None = None,
+        checkpoint: Path | None = None,
+        checkpoint_every_s: float = 30.0,
+        progress: Progress | None = None,
+    ) -> None:
+        self.objective, self.options, self.seed, self.fabric, self.labels = objective, options, seed, fabric, labels
+        self.checkpoint, self.checkpoint_every_s, self.progress = checkpoint, checkpoint_every_s, progress
+        self.network = fabric.setup_module(_LossRunner(objective))
+        self.source = source.to(fabric.device)
+        self.stream = self._stream("order of batches")
+        self.generator = generator(derive_seed(seed, "objective/steps"), fabric.device)
+        self.running = [self._start(phase) for phase in objective.phases()]
+        self.watched_phase, self.watched_term = self._watched()
+        self.stop = StopRule(options)
+        self.step_index = 0
+        self.seconds = 0.0
+        self.log: list[dict[str, float]] = []
+        self._epoch_sum: Tensor | float = 0.0
+        self._epoch_values = 0
+        self._terms: dict[str, Tensor] = {}
+        self._stopped = False
+        self._all_parameters = list(objective.parameters())
+        self._trainable = [parameter.requires_grad for parameter in self._all_parameters]
+
+    # ------------------------------------------------------------------------------------------------ the loop
+
+    def run(self) -> TrainingResult:
+        """Train to the end, continuing from the checkpoint where there is one.
+
+        Raises DivergedError when a loss is not finite, KeyboardInterrupt (after saving) when the user stopped it.
+        """
+        with isolated_randomness(derive_seed(self.seed, "training")):
+            self._restore()
+            started = last_saved = time.perf_counter()
+            last_shown = -math.inf
+            already = self.seconds
+            self.objective.train()
+            with _interruption() as interrupted:
+                while not self._stopped and self.stream.epoch < self.options.epochs:
+                    self._step()
+                    now = time.perf_counter()
+                    self.seconds = already + now - started
+                    if self.progress and now - last_shown >= _SHOWN_EVERY_S:
+                        last_shown = now
+                        self.progress(self.step_index, self._total_steps(), self._shown_terms())
+                    # A training that has just stopped stands in the middle of a step; it is finished, not saved.
+                    if not self._stopped and (interrupted() or now - last_saved >= self.checkpoint_every_s):
+                        self._save()
+                        last_saved = now
+                    if interrupted():
+                        raise KeyboardInterrupt
+            self._check_finite()
+            if self.stop.restore_best and self.stop.best:
+                checkpoints.restore_network(self.objective, self.stop.best)
+            if self.progress:
+                self.progress(self.step_index, self.step_index, self._shown_terms())
+        return self._result()
+
+    def _step(self) -> None:
+        """One step: every phase that is due, then the objective's own update of untrained state."""
+        self.stream.close_epoch()
+        if self.stream.epoch >= self.options.epochs:
+            return
+        closing = self.stream.at_last_batch
+        if self.stream.position == 0:
+            self._epoch_sum, self._epoch_values = 0.0, 0
+        step = Step(
+            batch=self._labelled(self.stream.next()),
+            epoch=self.stream.epoch,
+            index=self.step_index,
+            generator=self.generator,
+            gather=self._gather,
+        )
+        self._terms = {}
+        for running in self.running:
+            if self.step_index % running.phase.every:
+                continue
+            for repetition in range(running.phase.repeat):
+                self._update(running, step, repetition, closing)
+                if self._stopped:
+                    return
+        with torch.no_grad():
+            self.objective.after_step(step)
+        self._record_step()
+        self.step_index += 1
+        self.stream.close_epoch()
+
+    def _update(self, running: _Running, step: Step, repetition: int, closing: bool) -> None:
+        """One update of one phase, in which only its own parameters get gradients."""
+        if running.stream is not None:
+            running.stream.close_epoch()
+            step = replace(step, batch=self._labelled(running.stream.next()))
+        with self._gradients_only_for(running):
+            running.optimiser.zero_grad(set_to_none=True)
+            terms = self.network(partial(running.loss, step))
+            if "loss" not in terms:
+                raise PluginError(type(self.objective).__name__, f"phase {running.phase.name!r} returned no term named 'loss'.")
+            self._terms.update({f"{running.phase.name}/{name}": value.detach() for name, value in terms.items()})
+            self._check_finite(every_step=self.fabric.device.type == "cpu")
+            if self.stop.active and running is self.watched_phase and repetition == 0:
+                self._epoch_sum = self._epoch_sum + terms[self.watched_term].detach()
+                self._epoch_values += 1
+                if closing and self.stop.observe(float(self._epoch_sum) / self._epoch_values, self.step_index, self.objective):
+                    self._stopped = True
+                    return
+            self.fabric.backward(terms["loss"])
+            running.stepper.step()
+            if running.schedule is not None:
+                running.schedule.step()
+
+    @contextmanager
+    def _gradients_only_for(self, running: _Running) -> Iterator[None]:
+        """Inside, only the phase's own parameters ask for gradients; what its loss reads of other networks is constant."""
+        if len(self.running) == 1:
+            yield
+            return
+        own = {id(parameter) for parameter in running.parameters}
+        for parameter in self._all_parameters:
+            parameter.requires_grad_(id(parameter) in own)
+        try:
+            yield
+        finally:
+            for parameter, trainable in zip(self._all_parameters, self._trainable, strict=True):
+                parameter.requires_grad_(trainable)
+
+    # ---------------------------------------------------------------------------------------------- preparation
+
+    def _stream(self, label: str) -> BatchStream:
+        return BatchStream(self.source, self.objective.sampling, self.options.batch_size, derive_seed(self.seed, label))
+
+    def _start(self, phase: Phase) -> _Running:
+        parameters = list(phase.parameters)
+        optimiser = phase.optimiser(parameters)
+        return _Running(
+            phase=phase,
+            parameters=parameters,
+            optimiser=optimiser,
+            stepper=self.fabric.setup_optimizers(optimiser),
+            schedule=phase.schedule(optimiser) if phase.schedule else None,
+            loss=cast(Loss, torch.compile(phase.loss)) if self.options.compile else phase.loss,
+            stream=self._stream(f"fresh batches of {phase.name}") if phase.fresh_batch else None,
+        )
+
+    def _watched(self) -> tuple[_Running | None, str]:
+        if not self.running:
+            return None, ""
+        if not self.objective.watch:
+            return self.running[0], "loss"
+        name, _, term = self.objective.watch.partition("/")
+        for running in self.running:
+            if running.phase.name == name:
+                return running, term or "loss"
+        raise PluginError(type(self.objective).__name__, f"it watches {self.objective.watch!r}, and has no phase named {name!r}.")
+
+    def _labelled(self, batch: Any) -> Any:
+        if not isinstance(batch, Batch):
+            raise PluginError(type(self.source).__name__, f"it gave a {type(batch).__name__}, which is not a harness.Batch.")
+        batch = batch.to(self.fabric.device)
+        return batch if self.labels is None else self.labels.attach(batch)
+
+    def _gather(self, tensor: Tensor) -> Tensor:
+        if self.fabric.world_size == 1:
+            return tensor
+        gathered = cast(Tensor, self.fabric.all_gather(tensor, sync_grads=True))
+        return gathered.flatten(0, 1)
+
+    # ------------------------------------------------------------------------------------- terms and their record
+
+    def _total_steps(self) -> int:
+        return self.options.epochs * len(self.stream)
+
+    def _shown_terms(self) -> dict[str, float]:
+        return {name: float(value) for name, value in self._terms.items()}
+
+    def _record_step(self) -> None:
+        every = max(1, self._total_steps() // _LOG_ROWS)
+        if self.step_index % every == 0:
+            self._check_finite()
+            self.log.append({"step": self.step_index, "epoch": self.stream.epoch, **self._shown_terms()})
+
+    def _check_finite(self, every_step: bool = True) -> None:
+        """Raise DivergedError unless every newest term is finite. On a GPU this waits for it, so only at logged steps."""
+        if every_step and not all(math.isfinite(value) for value in self._shown_terms().values()):
+            raise DivergedError(self.step_index, self._shown_terms())
+
+    def _result(self) -> TrainingResult:
+        followed = self.stop.active and self.stop.best_step >= 0
+        return TrainingResult(
+            epochs=self.stream.epoch,
+            steps=self.step_index,
+            best_step=self.stop.best_step if followed else None,
+            best_value=self.stop.best_value if followed else None,
+            last_terms=self._shown_terms(),
+        )
+
+    # -------------------------------------------------------------------------------------- saving and restoring
+
+    def _streams(self) -> Iterator[tuple[str, BatchStream]]:
+        yield "main", self.stream
+        for running in self.running:
+            if running.stream is not None:
+                yield running.phase.name, running.stream
+
+    def _save(self) -> None:
+        if self.checkpoint is None:
+            return
+        tensors = checkpoints.prefixed("network", checkpoints.network_state(self.objective))
+        tensors |= checkpoints.prefixed("best", self.stop.best)
+        tensors["random/generator"] = self.generator.get_state()
+        tensors["random/torch"] = torch.random.get_rng_state()
+        if self.fabric.device.type == "cuda":
+            tensors["random/cuda"] = torch.cuda.get_rng_state(self.fabric.device)
+        tensors["epoch_sum"] = torch.as_tensor(self._epoch_sum, dtype=torch.float64)
+        document: dict[str, Any] = {
+            "step": self.step_index,
+            "seconds": self.seconds,
+            "epoch_values": self._epoch_values,
+            "threads": torch.get_num_threads(),
+            "stop": [None if math.isinf(self.stop.best_value) else self.stop.best_value, self.stop.best_step, self.stop.waited],
+            "log": self.log,
+            "phases": {},
+            "streams": {},
+        }
+        for running in self.running:
+            state, document["phases"][running.phase.name] = checkpoints.optimiser_state(
+                running.phase.name, running.optimiser, running.schedule
+            )
+            tensors |= state
+        for name, stream in self._streams():
+            tensors[f"random/stream/{name}"], document["streams"][name] = stream.state()
+        checkpoints.save_tensors(self.checkpoint, tensors, document)
+
+    def _restore(self) -> None:
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return
+        tensors, document = checkpoints.load_tensors(self.checkpoint)
+        checkpoints.restore_network(self.objective, checkpoints.under("network", tensors))
+        self.stop.best = {name: tensor.to(self.fabric.device) for name, tensor in checkpoints.under("best", tensors).items()}
+        best_value, self.stop.best_step, self.stop.waited = document["stop"]
+        self.stop.best_value = math.inf if best_value is None else best_value
+        for running in self.running:
+            name = running.phase.name
+            checkpoints.restore_optimiser(name, running.optimiser, running.schedule, tensors, document["phases"][name])
+        for name, stream in self._streams():
+            stream.restore(tensors[f"random/stream/{name}"], document["streams"][name])
+        self.generator.set_state(tensors["random/generator"])
+        torch.random.set_rng_state(tensors["random/torch"])
+        if self.fabric.device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["random/cuda"], self.fabric.device)
+        self._epoch_sum = tensors["epoch_sum"].float().to(self.fabric.device)
+        self._epoch_values = document["epoch_values"]
+        self.step_index, self.seconds, self.log = document["step"], document["seconds"], document["log"]
+
+
+class _LossRunner(nn.Module):
+    """Runs a loss inside `forward`, where Fabric applies the precision and, over several devices, joins gradients."""
+
+    def __init__(self, objective: Objective) -> None:
+        super().__init__()
+        self.objective = objective
+
+    def forward(self, loss: Callable[[], Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
+        return loss()
+
+
+@contextmanager
+def _interruption() -> Iterator[Callable[[], bool]]:
+    """Turn Ctrl-C and SIGTERM into a flag that is read between steps, so that a checkpoint is never taken in the middle of one.
+
+    A second Ctrl-C interrupts at once. Outside the main thread signals are left alone.
+    """
+    caught: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+
+    def note(number: int, frame: Any) -> None:
+        if caught and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        caught.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(caught)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def make_fabric(device: str, precision: str) -> Fabric:
+    """A single-device Fabric. `device` is "cpu" or "cuda"; `precision` "32" or "bf16".
+
+    Raises UnfitError when there is no CUDA device.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UnfitError("There is no CUDA device here; use --device cpu or --device auto.")
+    return Fabric(accelerator=device, devices=1, precision="bf16-mixed" if precision == "bf16" else "32-true")
+
+
+def resolve_device(device: str) -> str:
+    """ "auto" becomes "cuda" where there is one, else "cpu"."""
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,106 @@
+"""A trained run, loaded back: its encoder on new data, and its decoder or generator where it has one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from harness.catalog.catalog import Catalog
+from harness.contracts.batches import Batch
+from harness.contracts.encoder import Encoder
+from harness.contracts.sources import Source
+from harness.data.graphs import GraphSource
+from harness.data.images import ImageSource
+from harness.data.vectors import VectorSource
+from harness.errors import UsageError
+from harness.line.building import build_encoder, build_objective
+from harness.line.folders import RunFolder
+from harness.line.planning import PlannedRun, read_run
+from harness.line.representation import BATCH_SIZE, encode
+from harness.line.training import make_fabric, resolve_device
+
+
+class TrainedRun:
+    """What a run learned. `encode` maps new data to features; `encoder` is the torch module itself, in eval mode."""
+
+    def __init__(self, run: PlannedRun, encoder: Encoder, modules: Mapping[str, nn.Module], device: str) -> None:
+        self.run = run
+        self.encoder = encoder.eval()
+        self.modules = {name: module.eval() for name, module in modules.items()}
+        self._fabric = make_fabric(resolve_device(device), run.identity.training.precision)
+        for module in (self.encoder, *self.modules.values()):
+            self._fabric.to_device(module)
+
+    @property
+    def features(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes (of one sample) of the features it offers."""
+        return dict(self.encoder.feature_shapes)
+
+    def encode(self, data: Any, feature: str | None = None, *, batch_size: int = BATCH_SIZE) -> NDArray[np.float32]:
+        """Features of new data, [N, ...] float32, in the order of the samples.
+
+        :param data: images [N, C, H, W] or vectors [N, D] (NumPy or torch), a torch-geometric `Data` object, a harness batch or source.
+        :param feature: default: the one the run was judged on first.
+        """
+        name = feature or self.run.cells[0].feature
+        batches, samples = self._batches(data, batch_size)
+        return encode(self.encoder, batches, [name], self._fabric, samples)[name]
+
+    def decode(self, y: Any) -> Tensor:
+        """Inputs reconstructed from features [N, ...] by the run's decoder. Raises UsageError where it has none."""
+        with torch.no_grad():
+            return cast(Tensor, self._module("decoder")(torch.as_tensor(np.asarray(y)).float().to(self._fabric.device)).cpu())
+
+    def generate(self, n: int, *, seed: int = 0) -> Tensor:
+        """`n` inputs drawn from the run's generator. Raises UsageError where it has none."""
+        module = self._module("generator")
+        with torch.no_grad():
+            return cast(Tensor, module(n, torch.Generator(self._fabric.device).manual_seed(seed)).cpu())
+
+    def _module(self, name: str) -> nn.Module:
+        if name not in self.modules:
+            offered = ", ".join(self.modules) or "none"
+            raise UsageError(f"The run {self.run.name} has no {name}; modules it offers: {offered}.")
+        return self.modules[name]
+
+    def _batches(self, data: Any, batch_size: int) -> tuple[Iterator[Batch], int]:
+        """Batches of new data, and the number of samples."""
+        if isinstance(data, Batch):
+            return iter([data]), len(data)
+        source = data if isinstance(data, Source) else _source(data)
+        return source.in_order(batch_size), source.description.samples
+
+
+def load_run(folder: Path, catalog: Catalog, *, device: str) -> TrainedRun:
+    """Load the encoder of a finished run. Raises UsageError when the folder holds none."""
+    run = read_run(folder)
+    files = RunFolder(folder)
+    trained = files.trained(run.identity)
+    if trained is None:
+        raise UsageError(f"{folder} holds no finished training; run `harness run` again to finish it.")
+    encoder = build_encoder(run, catalog, trained.description)
+    modules: Mapping[str, nn.Module] = {}
+    if run.trains:
+        objective = build_objective(run, catalog, encoder, trained.description, trained.classes, trained.multilabel)
+        modules = objective.exports()
+    files.load(encoder, modules)
+    return TrainedRun(run, encoder, modules, device)
+
+
+def _source(data: Any) -> Source[Any]:
+    if hasattr(data, "edge_index"):
+        from harness.userdata import make_graph
+
+        return GraphSource(make_graph(data.x, data.edge_index))
+    tensor = data if isinstance(data, Tensor) else torch.as_tensor(np.asarray(data))
+    if tensor.ndim == 4:
+        return ImageSource(tensor)
+    if tensor.ndim == 2:
+        return VectorSource(tensor)
+    raise UsageError(f"New data have shape {tuple(tensor.shape)}; give images [N, C, H, W], vectors [N, D] or a graph.")

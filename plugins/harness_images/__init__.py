@@ -1,0 +1,1 @@
+"""Images: data sets, encoders and objectives that read pixels."""

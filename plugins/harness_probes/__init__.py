@@ -1,0 +1,1 @@
+"""First-party probes: logistic regression, linear SVM, k nearest neighbours."""
