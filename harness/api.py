@@ -15,7 +15,7 @@ from harness.contracts.specs import BudgetName
 from harness.errors import HarnessError, UsageError
 from harness.execution import Outcome, Settings, execute, hashes_for
 from harness.ledger.frames import Records
-from harness.line.planning import Plan, PlannedRun, Precision, Request, plan, plan_evaluation, read_run
+from harness.line.planning import Plan, Precision, Request, plan, plan_evaluation, read_run
 
 if TYPE_CHECKING:
     from harness.trained import TrainedRun
@@ -156,7 +156,8 @@ def from_arrays(
 
     :param values: [N, C, H, W] images (uint8 or float) or [N, D] vectors, NumPy or torch.
     :param labels: [N] class numbers or [N, K] 0/1; without them only evaluators that need none can judge.
-    :param train, test, validation: sample numbers of each part; without them a stratified fifth, drawn from the content, is the test part.
+    :param train, test, validation: sample numbers of each part; without them a stratified fifth, drawn from the
+        content, is the test part.
     :param name: name in records; default "user-" and the first letters of the content's digest.
     """
     from harness.userdata import arrays
@@ -183,9 +184,7 @@ def from_graph(
     """
     from harness.userdata import graphs
 
-    return graphs(
-        graph, x=x, edge_index=edge_index, labels=labels, train=train, test=test, validation=validation, name=name
-    )
+    return graphs(graph, x=x, edge_index=edge_index, labels=labels, train=train, test=test, validation=validation, name=name)
 
 
 # ----------------------------------------------------------------------------------- shared with the command line
@@ -225,4 +224,3 @@ def _assignments(options: Mapping[str, Any] | Sequence[str]) -> tuple[str, ...]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-

@@ -45,7 +45,8 @@ class TrainedRun:
     def encode(self, data: Any, feature: str | None = None, *, batch_size: int = BATCH_SIZE) -> NDArray[np.float32]:
         """Features of new data, [N, ...] float32, in the order of the samples.
 
-        :param data: images [N, C, H, W] or vectors [N, D] (NumPy or torch), a torch-geometric `Data` object, a harness batch or source.
+        :param data: images [N, C, H, W] or vectors [N, D] (NumPy or torch) in the range of the data set that the encoder was
+            trained on, a torch-geometric `Data` object, a harness batch or source.
         :param feature: default: the one the run was judged on first.
         """
         name = feature or self.run.cells[0].feature

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.contracts.batches import Batch, Graph
+from harness.contracts.batches import Graph
 from harness.contracts.dataset import Annotations, DataContext, DataSet, Splits
 from harness.contracts.options import Options
 from harness.contracts.sources import Source
@@ -94,7 +94,13 @@ def make_graph(x: Any, edge_index: Any) -> Graph:
 
 
 def _userdata(
-    source: Source[Any], pretrain: Source[Batch], annotations: Annotations, *, track: Track, sampling: tuple[str, ...], name: str | None
+    source: Source[Any],
+    pretrain: Source[Any],
+    annotations: Annotations,
+    *,
+    track: Track,
+    sampling: tuple[str, ...],
+    name: str | None,
 ) -> UserData:
     digest = _digest(source, annotations)
     dataset = DataSet(inputs=source, annotations=annotations, pretrain=pretrain)
@@ -128,7 +134,9 @@ def _userdata(
 def _annotations(samples: int, labels: Any, train: Any, test: Any, validation: Any, content: str) -> Annotations:
     array = None if labels is None else _labels(labels, samples)
     if (train is None) != (test is None):
-        raise UsageError("Give both `train` and `test`, or neither (then a fifth of the samples, drawn from the content, is the test part).")
+        raise UsageError(
+            "Give both `train` and `test`, or neither (then a fifth of the samples, drawn from the content, is the test part)."
+        )
     if train is None:
         splits = _drawn_splits(samples, array, content)
     else:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from harness.catalog.catalog import Catalog
     from harness.catalog.discovery import Plugins
-    from harness.leaderboard.board import Row, Table
+    from harness.leaderboard.tables import Row, Table
 
 _LINE_EVERY_S = 10.0
 """How often a plain line tells how training goes, where there is no terminal."""
@@ -259,7 +259,9 @@ def _table(table: Table) -> Any:
     metric = table.metric
     measured = "failed" if metric is None else f"{metric.name} ({metric.unit})"
     grid = RichTable(
-        box=box.SIMPLE_HEAD, title=f"{table.data.name} · {table.evaluator.name} on {table.feature} · {measured}", title_justify="left"
+        box=box.SIMPLE_HEAD,
+        title=f"{table.data.name} · {table.evaluator.name} on {table.feature} · {measured}",
+        title_justify="left",
     )
     grid.add_column("method")
     grid.add_column("mean", justify="right")
@@ -271,7 +273,9 @@ def _table(table: Table) -> Any:
     for row in table.rows:
         grid.add_row(*_row(row), style="dim" if row.reference else None)
     for number in table.published_only:
-        grid.add_row(number.method, "", "", "", "", _spread(number.value, number.std), f"published only ({number.distance} protocol)")
+        grid.add_row(
+            number.method, "", "", "", "", _spread(number.value, number.std), f"published only ({number.distance} protocol)"
+        )
     return grid
 
 

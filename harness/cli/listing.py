@@ -8,24 +8,33 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from harness.catalog.kinds import Kind
+
 if TYPE_CHECKING:
     from harness.catalog.catalog import Catalog, Entry
 
-KINDS = ("methods", "datasets", "encoders", "objectives", "evaluators", "protocols", "suites")
-_SINGULAR = {kind: kind.removesuffix("s") for kind in KINDS}
+_SINGULAR: dict[str, Kind] = {
+    "methods": "method",
+    "datasets": "dataset",
+    "encoders": "encoder",
+    "objectives": "objective",
+    "evaluators": "evaluator",
+    "protocols": "protocol",
+    "suites": "suite",
+}
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
 
 @click.command("list")
-@click.argument("kind", type=click.Choice(KINDS), required=False)
+@click.argument("kind", type=click.Choice(list(_SINGULAR)), required=False)
 @_JSON
 def list_parts(kind: str | None, as_json: bool) -> None:
     """List what is installed: methods, datasets, encoders, objectives, evaluators, protocols, suites."""
     from harness.api import installed
 
     catalog = installed()[1]
-    chosen = KINDS if kind is None else (kind,)
-    found = {each: catalog.entries(_SINGULAR[each]) for each in chosen}  # type: ignore[arg-type]
+    chosen = list(_SINGULAR) if kind is None else [kind]
+    found = {each: catalog.entries(_SINGULAR[each]) for each in chosen}
     families = catalog.entries("family") if "datasets" in chosen else []
     if as_json:
         document = {each: [_summary(entry) for entry in entries] for each, entries in found.items()}
@@ -41,7 +50,9 @@ def list_parts(kind: str | None, as_json: bool) -> None:
             click.echo(f"  {entry.name:<{width}}{entry.spec.summary}{_owner(entry)}")
         if each == "datasets":
             for entry in families:
-                click.echo(f"  {entry.name + ':ARG':<{width}}{entry.spec.summary} (for example {entry.spec.example}){_owner(entry)}")
+                click.echo(
+                    f"  {entry.name + ':ARG':<{width}}{entry.spec.summary} (for example {entry.spec.example}){_owner(entry)}"
+                )
 
 
 @click.command()
@@ -86,7 +97,9 @@ def runs() -> None:
     """Look after the folders of runs."""
 
 
-_OUT = click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where run folders are.")
+_OUT = click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where run folders are."
+)
 
 
 @runs.command("list")
@@ -200,7 +213,7 @@ def _run_folders(out: Path) -> list[Path]:
 
 
 def _run_state(folder: Path) -> dict[str, Any]:
-    from harness.api import read_run
+    from harness.line.planning import read_run
 
     if (folder / "training.json").exists():
         state = "trained"

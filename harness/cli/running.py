@@ -17,25 +17,32 @@ DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("32", "bf16")
 
 
-class _Names(click.ParamType):
+def _names(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
     """Names separated by commas."""
-
-    name = "names"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        return value if isinstance(value, tuple) else tuple(name.strip() for name in value.split(",") if name.strip())
+    return None if value is None else tuple(name.strip() for name in value.split(",") if name.strip())
 
 
 _OUT = click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where run folders go.")
-_STORE = click.option("--store", type=click.Path(path_type=Path), default=None, help="Folder of the records.  [default: OUT/records]")
+_STORE = click.option(
+    "--store", type=click.Path(path_type=Path), default=None, help="Folder of the records.  [default: OUT/records]"
+)
 _DEVICE = click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where to compute.")
 _THREADS = click.option("--threads", type=click.IntRange(min=1), default=None, help="CPU threads.  [default: torch's own choice]")
 _OPTION = click.option(
-    "-o", "options", multiple=True, metavar="PART.KEY=VALUE", help="Set an option; parts: data, encoder, objective, train, evaluator.NAME."
+    "-o",
+    "options",
+    multiple=True,
+    metavar="PART.KEY=VALUE",
+    help="Set an option; parts: data, encoder, objective, train, evaluator.NAME.",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout and nothing else there.")
 _CHECKPOINTS = click.option(
-    "--checkpoint-every", type=click.FloatRange(min=0), default=30.0, show_default=True, metavar="SECONDS", help="How often to save."
+    "--checkpoint-every",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often to save.",
 )
 
 
@@ -47,8 +54,8 @@ _CHECKPOINTS = click.option(
 @click.option("--seeds", type=click.IntRange(min=1), default=None, metavar="N", help="The seeds 0 to N-1.")
 @click.option("--protocol", help="Protocol.  [default: the data set's first]")
 @click.option("--encoder", help="Encoder.  [default: the method's]")
-@click.option("--features", type=_Names(), default=None, help="Features to judge, comma-separated.")
-@click.option("--evaluators", type=_Names(), default=None, help="Evaluators, comma-separated.  [default: the protocol's]")
+@click.option("--features", callback=_names, help="Features to judge, comma-separated.")
+@click.option("--evaluators", callback=_names, help="Evaluators, comma-separated.  [default: the protocol's]")
 @_OPTION
 @click.option("--budget", type=click.Choice(BUDGETS), default=None, help="Preset of training and evaluators.  [default: paper]")
 @_DEVICE
@@ -106,7 +113,14 @@ def run(
     )
     if suite is not None:
         _refuse_with_suite(
-            {"--method": method, "--data": data, "--protocol": protocol, "--encoder": encoder, "--features": features, "-o": options}
+            {
+                "--method": method,
+                "--data": data,
+                "--protocol": protocol,
+                "--encoder": encoder,
+                "--features": features,
+                "-o": options,
+            }
         )
         requests = plan_suite(suite, catalog, seed=seed, seeds=seeds, budget=budget, evaluators=evaluators, references=references)
     else:
@@ -153,8 +167,8 @@ def run(
 
 @click.command()
 @click.argument("run_dir", type=click.Path(path_type=Path))
-@click.option("--evaluators", type=_Names(), required=True, help="Evaluators, comma-separated.")
-@click.option("--features", type=_Names(), default=None, help="Features, comma-separated.  [default: the run's]")
+@click.option("--evaluators", callback=_names, required=True, help="Evaluators, comma-separated.")
+@click.option("--features", callback=_names, help="Features, comma-separated.  [default: the run's]")
 @_OPTION
 @_DEVICE
 @_THREADS
@@ -180,9 +194,7 @@ def evaluate(
 
     plugins, catalog = installed()
     planned = Plan(runs=(plan_evaluation(read_run(run_dir), evaluators, features, options, catalog),))
-    settings = Settings(
-        out=run_dir.resolve().parent.parent, store=store, device=device, threads=threads, command=command_line()
-    )
+    settings = Settings(out=run_dir.resolve().parent.parent, store=store, device=device, threads=threads, command=command_line())
     with display.progress(plugins, pending(planned, settings, again=rerun)):
         outcome = execute(planned, catalog, plugins, settings, judge_again=rerun)
     for problem in outcome.problems:

@@ -7,6 +7,7 @@ objectives get is `Labelled`, which wraps a batch and is not one.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -29,7 +30,7 @@ class Batch:
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        forbidden = LABEL_WORDS.intersection(cls.__dict__.get("__annotations__", {}))
+        forbidden = LABEL_WORDS.intersection(inspect.get_annotations(cls))
         if forbidden:
             raise TypeError(f"{cls.__name__} declares {', '.join(sorted(forbidden))}: a batch has no place for labels.")
 
@@ -43,7 +44,7 @@ class Batch:
             for field in dataclasses.fields(self)
             if isinstance(value := getattr(self, field.name), Tensor | SparseMatrix) and value.device != torch.device(device)
         }
-        return dataclasses.replace(self, **moved) if moved else self
+        return dataclasses.replace(self, **moved) if moved else self  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,14 +108,14 @@ class Graph(Batch):
         return derived[normalisation]
 
 
-B = TypeVar("B", bound=Batch, covariant=True)
+B_co = TypeVar("B_co", bound=Batch, covariant=True)
 
 
 @dataclass(frozen=True, eq=False)
-class Labelled(Generic[B]):
+class Labelled(Generic[B_co]):
     """What a supervised objective gets: a batch and the labels of some of its samples. Not a `Batch` on purpose."""
 
-    inputs: B
+    inputs: B_co
     rows: Tensor
     """[M] int64: places inside the batch that carry a label of the protocol's training part."""
     labels: Tensor

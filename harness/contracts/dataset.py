@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.contracts.batches import Batch
 from harness.contracts.sources import Source
 
 
@@ -62,8 +61,8 @@ class Annotations:
 class DataSet:
     """A loaded data set."""
 
-    inputs: Source[Batch]
+    inputs: Source[Any]
     """All samples; what is represented and judged."""
     annotations: Annotations
-    pretrain: Source[Batch]
+    pretrain: Source[Any]
     """What training may see. The same object as `inputs` in the transductive case, else a part of it."""

@@ -1,16 +1,16 @@
 """The objective contract: phases that the one trainer steps, in order.
 
-    class Autoencoder(Objective):
-        def __init__(self, encoder, decoder, lr):
-            super().__init__(encoder, sampling=Items())
-            self.decoder, self.lr = decoder, lr
+class Autoencoder(Objective):
+    def __init__(self, encoder, decoder, lr):
+        super().__init__(encoder, sampling=Items())
+        self.decoder, self.lr = decoder, lr
 
-        def phases(self):
-            return [Phase("reconstruct", self.parameters(), partial(torch.optim.Adam, lr=self.lr), self.reconstruction)]
+    def phases(self):
+        return [Phase("reconstruct", self.parameters(), partial(torch.optim.Adam, lr=self.lr), self.reconstruction)]
 
-        def reconstruction(self, step):
-            x = step.batch.pixels
-            return {"loss": F.mse_loss(self.decoder(self.encoder(step.batch)["y"]), x)}
+    def reconstruction(self, step):
+        x = step.batch.pixels
+        return {"loss": F.mse_loss(self.decoder(self.encoder(step.batch)["y"]), x)}
 """
 
 from __future__ import annotations

@@ -15,9 +15,7 @@ from torch import Tensor
 
 
 @torch.library.custom_op("harness::spmm", mutates_args=())
-def _spmm(
-    crow: Tensor, col: Tensor, value: Tensor, crow_t: Tensor, col_t: Tensor, value_t: Tensor, dense: Tensor
-) -> Tensor:
+def _spmm(crow: Tensor, col: Tensor, value: Tensor, crow_t: Tensor, col_t: Tensor, value_t: Tensor, dense: Tensor) -> Tensor:
     """CSR matrix (rows x columns) times dense [columns, d]; the transpose rides along for the backward pass."""
     matrix = _csr(crow, col, value, (crow.shape[0] - 1, crow_t.shape[0] - 1))
     with torch.autocast(dense.device.type, enabled=False):  # it would ask for a half-precision product, see `matmul`
@@ -85,6 +83,7 @@ class SparseMatrix:
 
     @property
     def device(self) -> torch.device:
+        """Where its values lie."""
         return self._csr[2].device
 
     @property

@@ -139,7 +139,10 @@ class EncoderSpec(Spec, frozen=True, kw_only=True):
 
 
 class ObjectiveSpec(Spec, frozen=True, kw_only=True):
-    """What an encoder is trained for. `build` is called as `build(encoder, context: ObjectiveContext, options, generator) -> Objective`."""
+    """What an encoder is trained for.
+
+    `build` is called as `build(encoder, context: ObjectiveContext, options, generator) -> Objective`.
+    """
 
     build: str
     sampling: tuple[str, ...]

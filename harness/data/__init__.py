@@ -1,0 +1,1 @@
+"""Inputs in memory, by kind, and the raw files they come from."""

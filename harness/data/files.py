@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.contracts.specs import DataSetSpec, FilesRecipe, FileSpec
+from harness.contracts.specs import DataSetSpec, FileSpec, FilesRecipe
 from harness.errors import CorruptDataError, MissingDataError
 from harness.ledger.whole_files import write_whole
 from harness.names import slug
@@ -121,7 +121,9 @@ def _fetch(spec: DataSetSpec, file: FileSpec, expected: str | None, roots: Seque
             raise CorruptDataError(
                 f"What {file.url} gives is not the file that is pinned (sha256 {expected}); nothing was kept. {advice}"
             ) from None
-        raise MissingDataError(f"Data set {spec.name} lacks the file {file.path}; {file.url} could not be fetched. {advice}") from None
+        raise MissingDataError(
+            f"Data set {spec.name} lacks the file {file.path}; {file.url} could not be fetched. {advice}"
+        ) from None
     except Exception as error:  # whatever the network stack raises, the user needs the same sentence
         reason = type(error).__name__
         raise MissingDataError(

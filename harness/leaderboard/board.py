@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -34,11 +34,12 @@ def build_board(records: Iterable[Record], published: Iterable[PublishedNumber] 
     distinct = {canonical_json(record): record for record in records}
     known = sorted({canonical_json(number): number for number in published}.items())
     numbers = [number for _, number in known]
+    variants = _variants(distinct.values())
     tables: list[Table] = []
     for setting in _grouped(distinct.values(), _setting).values():
         by_feature = _by_feature(setting)
         for feature in sorted(by_feature):
-            tables += _tables(feature, by_feature[feature], numbers, is_only_feature=len(by_feature) == 1)
+            tables += _tables(feature, by_feature[feature], variants, numbers, is_only_feature=len(by_feature) == 1)
     return Board(schema=BOARD_SCHEMA, records=len(distinct), tables=tuple(sorted(tables, key=_table_order)))
 
 
@@ -79,7 +80,13 @@ def _by_feature(records: Sequence[Record]) -> dict[str, list[Record]]:
 # ------------------------------------------------------------------------------------------------------- tables
 
 
-def _tables(feature: str, records: Sequence[Record], numbers: Sequence[PublishedNumber], *, is_only_feature: bool) -> list[Table]:
+Variants = dict[tuple[str, str], dict[str, Any]]
+"""By data set and recipe."""
+
+
+def _tables(
+    feature: str, records: Sequence[Record], variants: Variants, numbers: Sequence[PublishedNumber], *, is_only_feature: bool
+) -> list[Table]:
     """The tables of one feature, one for each metric."""
     rows = [_Attempts(row) for row in _grouped(records, lambda record: record.identity.row_sha256).values()]
     metrics = _grouped(
@@ -87,12 +94,11 @@ def _tables(feature: str, records: Sequence[Record], numbers: Sequence[Published
         lambda metric: [metric.name, metric.of, metric.split, metric.unit, metric.higher_is_better],
     )
     identity = records[0].identity
-    variants = _variants({row.id: row.identity for row in rows})
     tables = []
     for group in metrics.values() if metrics else [None]:
         quantity = _quantity(group) if group else None
         matching = [number for number in numbers if _matches(number, identity, quantity)]
-        built = _ranked([_row(row, quantity, variants[row.id], matching) for row in rows], quantity)
+        built = _ranked([_row(row, quantity, variants, matching) for row in rows], quantity)
         present = {row.method for row in built}
         # A number for no feature in particular is not repeated in the tables of every feature without a row it stands beside.
         here = (feature, None) if is_only_feature else (feature,)
@@ -145,22 +151,23 @@ def _table_order(table: Table) -> tuple[Any, ...]:
     )
 
 
-def _variants(identities: Mapping[str, Identity]) -> dict[str, dict[str, Any]]:
-    """For each row, the options and versions in which rows of the same method and encoder differ."""
-    families: dict[tuple[str, str, str], list[str]] = defaultdict(list)
-    for row, identity in identities.items():
-        families[identity.method.name, identity.encoder.name, identity.feature].append(row)
-    variants: dict[str, dict[str, Any]] = {}
-    for family in families.values():
-        leaves = {row: _leaves(identities[row]) for row in family}
-        keys = sorted({key for row in family for key in leaves[row]})
-        telling = [key for key in keys if len({canonical_json(leaves[row].get(key)) for row in family}) > 1]
-        variants |= {row: {key: leaves[row].get(key) for key in telling} for row in family}
+def _variants(records: Iterable[Record]) -> Variants:
+    """For each data set and recipe, the options and versions in which recipes of the same method and encoder differ."""
+    families: dict[tuple[str, str, str], dict[str, dict[str, Any]]] = defaultdict(dict)
+    for record in records:
+        identity = record.identity
+        leaves = _leaves(identity)
+        families[identity.data.name, identity.method.name, identity.encoder.name][sha256_of(leaves)] = leaves
+    variants: Variants = {}
+    for (data, _, _), family in families.items():
+        keys = sorted({key for leaves in family.values() for key in leaves})
+        telling = [key for key in keys if len({canonical_json(leaves.get(key)) for leaves in family.values()}) > 1]
+        variants |= {(data, recipe): {key: leaves.get(key) for key in telling} for recipe, leaves in family.items()}
     return variants
 
 
 def _leaves(identity: Identity) -> dict[str, Any]:
-    """What was run, flat: {"objective.lr": 0.001, "encoder.version": 1, ...}."""
+    """What was run, flat: {"objective.lr": 0.001, "encoder version": 1, ...}."""
     flat: dict[str, Any] = {"core_numerics": identity.core_numerics}
     for part in ("method", "encoder", "objective"):
         component: Component = getattr(identity, part)
@@ -194,20 +201,22 @@ class _Attempts:
         """The newest ok attempt at each cell."""
 
 
-def _row(row: _Attempts, quantity: Quantity | None, variant: Mapping[str, Any], numbers: Sequence[PublishedNumber]) -> Row:
+def _row(row: _Attempts, quantity: Quantity | None, variants: Variants, numbers: Sequence[PublishedNumber]) -> Row:
     cells = tuple(_cell(tried, row.counted.get(cell), quantity) for cell, tried in row.by_cell.items())
     values = [cell.value for cell in cells if cell.value is not None]
     mean, sd = mean_and_sd(values) if values else (None, None)
     shown = list(row.counted.values()) or row.records
     statuses = [cell.status for cell in cells]
     reproduced, largest_difference = _reproduction(row, quantity)
+    recipe = sha256_of(_leaves(row.identity))
     return Row(
         id=row.id,
+        recipe=recipe,
         method=row.identity.method.name,
         encoder=row.identity.encoder.name,
         objective=row.identity.objective.name,
         feature=row.identity.feature,
-        variant=variant,
+        variant=variants[row.identity.data.name, recipe],
         reference=any(record.reference for record in row.records),
         supervised=any(record.supervised for record in row.records),
         trusted_first=any(record.trusted_first for record in shown),

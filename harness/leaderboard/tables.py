@@ -71,13 +71,15 @@ class Row(_Part, frozen=True, kw_only=True):
     """A method as it was run, over its seeds."""
 
     id: str
+    recipe: str
+    """Digest of what was trained and how, apart from data set and seed: the same in all tables."""
     method: str
     encoder: str
     objective: str
     feature: str
     """The table's feature, except for a reference row that stands in the tables of all features."""
     variant: Mapping[str, Any]
-    """What tells this row from the table's other rows of the same method and encoder."""
+    """What tells this row from the other rows of the same method and encoder on this data set."""
     reference: bool
     supervised: bool
     trusted_first: bool

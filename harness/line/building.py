@@ -77,7 +77,9 @@ def build_objective(
     with isolated_randomness(seed):
         objective: Any = entry.builder()(encoder, context, options, generator(seed))
     if not isinstance(objective, Objective):
-        raise PluginError(_owner(entry), f"objective {entry.name} was built as {type(objective).__name__}, not a harness.Objective.")
+        raise PluginError(
+            _owner(entry), f"objective {entry.name} was built as {type(objective).__name__}, not a harness.Objective."
+        )
     return objective
 
 
@@ -87,7 +89,9 @@ def build_evaluator(cell: Cell, catalog: Catalog) -> tuple[Evaluator, EvaluatorS
     options = resolve_options(f"evaluator.{entry.name}", entry.spec.options, cell.evaluator.options)
     evaluator = entry.builder()(options)
     if not isinstance(evaluator, Evaluator):
-        raise PluginError(_owner(entry), f"evaluator {entry.name} was built as {type(evaluator).__name__}, not a harness.Evaluator.")
+        raise PluginError(
+            _owner(entry), f"evaluator {entry.name} was built as {type(evaluator).__name__}, not a harness.Evaluator."
+        )
     return evaluator, entry.spec
 
 

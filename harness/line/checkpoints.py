@@ -1,7 +1,7 @@
 """Checkpoints: a training's whole state in one safetensors file, written whole, without pickle.
 
-Tensors are stored under "network/...", "best/...", "optimiser/<phase>/<parameter>/<name>" and "random/..."; numbers and text go as one
-JSON document into the file's metadata.
+Tensors are stored under "network/...", "best/...", "optimiser/<phase>/<parameter>/<name>" and "random/..."; numbers and text go as
+one JSON document into the file's metadata.
 """
 
 from __future__ import annotations
@@ -39,6 +39,13 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     with safe_open(str(path), framework="pt") as file:
         document: dict[str, Any] = json.loads((file.metadata() or {}).get(_DOCUMENT, "{}"))
         return {name: file.get_tensor(name) for name in file.keys()}, document  # noqa: SIM118 (not a dictionary)
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """The JSON document alone, without the tensors."""
+    with safe_open(str(path), framework="pt") as file:
+        document: dict[str, Any] = json.loads((file.metadata() or {}).get(_DOCUMENT, "{}"))
+        return document
 
 
 def file_sha256(path: Path) -> str:
@@ -79,7 +86,10 @@ def restore_optimiser(
         if name.startswith(prefix):
             number, key = name.removeprefix(prefix).split("/", 1)
             state.setdefault(int(number), {})[key] = tensor
-    groups = [{key: tuple(v) if isinstance(v, list) and key != "params" else v for key, v in group.items()} for group in document["groups"]]
+    groups = [
+        {key: tuple(v) if isinstance(v, list) and key != "params" else v for key, v in group.items()}
+        for group in document["groups"]
+    ]
     optimiser.load_state_dict({"state": state, "param_groups": groups})
     if schedule is not None:
         schedule.load_state_dict(document["schedule"])
@@ -97,7 +107,7 @@ def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def network_state(network: torch.nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers of a network, also those that a module leaves out of its own state."""
-    state = dict(network.named_parameters(remove_duplicate=False))
+    state: dict[str, Tensor] = dict(network.named_parameters(remove_duplicate=False))
     state.update(network.named_buffers(remove_duplicate=False))
     return state
 

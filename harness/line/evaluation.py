@@ -76,7 +76,7 @@ def evaluate(evaluator: Evaluator, spec: EvaluatorSpec, task: Task) -> tuple[Met
     return check_scores(spec, scores)
 
 
-def check_scores(spec: EvaluatorSpec, scores: Sequence[Score]) -> tuple[Metric, ...]:
+def check_scores(spec: EvaluatorSpec, scores: Any) -> tuple[Metric, ...]:
     """Turn scores into metrics, or raise EvaluationError naming the evaluator and what is wrong."""
     who = f"Evaluator {spec.name}"
     if not isinstance(scores, Sequence) or not all(isinstance(score, Score) for score in scores):

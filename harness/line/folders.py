@@ -1,11 +1,11 @@
 """A run's folder: what lies in it, and how a trained encoder is written and found again.
 
-    run.json               the planned run (identity, options, cells)
-    training.safetensors   the checkpoint of a training in progress; gone when it is finished
-    model.safetensors      encoder and exported modules: the durable thing
-    training.json          how training ended, with the digest of model.safetensors; its presence means: trained
-    losses.jsonl           the loss curve, one row a line
-    features/              the representation, a cache
+run.json               the planned run (identity, options, cells)
+training.safetensors   the checkpoint of a training in progress; gone when it is finished
+model.safetensors      encoder and exported modules: the durable thing
+training.json          how training ended, with the digest of model.safetensors; its presence means: trained
+losses.jsonl           the loss curve, one row a line
+features/              the representation, a cache
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -43,6 +43,7 @@ from harness.ledger.records import (
 from harness.ledger.stores import FolderStore
 from harness.ledger.whole_files import write_whole
 from harness.line.building import build_dataset, build_encoder, build_evaluator, build_objective
+from harness.line.checkpoints import read_document
 from harness.line.environment import describe_environment, now, origins, peak_memory_bytes
 from harness.line.evaluation import evaluate, make_task, number_of_classes
 from harness.line.folders import RunFolder, Trained
@@ -141,6 +142,7 @@ class _Computation:
         if self.trained is not None:
             self.folder.load(encoder, objective.exports() if objective else None)
         else:
+            self._match_threads()
             trainer = self._trainer(objective) if objective else None
             result = trainer.run() if trainer else None
             self.trained = self.folder.finish(
@@ -159,6 +161,19 @@ class _Computation:
         if objective:
             self.fabric.to_device(objective)
         return encoder, objective
+
+    def _match_threads(self) -> None:
+        """Continue a checkpoint with the threads it was begun with: another number would end in other bits.
+
+        Where the user asked for another number, training begins anew.
+        """
+        if not self.folder.checkpoint.exists():
+            return
+        begun_with = read_document(self.folder.checkpoint)["threads"]
+        if self.workplace.threads is None:
+            torch.set_num_threads(begun_with)
+        elif begun_with != self.workplace.threads:
+            self.folder.forget_training()
 
     def _trainer(self, objective: Objective) -> Trainer:
         training = self.run.identity.training
@@ -303,7 +318,9 @@ def _load(run: PlannedRun, workplace: Workplace) -> LoadedData:
     started = time.perf_counter()
     entry = workplace.catalog.dataset(run.identity.data.name)
     files, _ = locate_files(entry.spec, workplace.roots, workplace.cache, trust_first=workplace.trust_first)
-    dataset = build_dataset(entry, run, DataContext(files=files, cache=workplace.cache / "decoded" / run.identity.data.recipe_sha256[:16]))
+    dataset = build_dataset(
+        entry, run, DataContext(files=files, cache=workplace.cache / "decoded" / run.identity.data.recipe_sha256[:16])
+    )
     protocol = run.identity.protocol.id
     if protocol not in dataset.annotations.splits:
         raise PluginError(entry.plugin, f"data set {entry.name} has no splits for protocol {protocol!r}.")
@@ -342,10 +359,8 @@ def _check_content(run: PlannedRun, content: str, cache: Path) -> None:
     except (OSError, UnicodeDecodeError):
         before = ""
     if not before:
-        try:
+        with suppress(StorageError):  # a cache that cannot be written only loses this check
             write_whole(note, content.encode() + b"\n")
-        except StorageError:
-            pass  # a cache that cannot be written only loses this check
     elif before != content:
         raise CorruptDataError(
             f"Data set {data.name} was read into other arrays than before under the same recipe (digest {content[:12]}, before "

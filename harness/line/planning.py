@@ -112,9 +112,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         return [(run, cell) for run in self.runs for cell in run.cells]
 
 
-def plan(
-    request: Request, catalog: Catalog, *, locked_hashes: Mapping[str, str] | None = None, trust_first: bool = False
-) -> Plan:
+def plan(request: Request, catalog: Catalog, *, locked_hashes: Mapping[str, str] | None = None, trust_first: bool = False) -> Plan:
     """Turn a request into runs and cells.
 
     :param locked_hashes: sha256 by file path for data sets that nobody pinned but this user trusted before.
@@ -170,7 +168,9 @@ def plan_evaluation(
     entries = [catalog.evaluator(name) for name in evaluators]
     typed = _typed_options(options)
     if foreign := [part for part in typed if part in PARTS]:
-        raise OptionError(f"Option part {foreign[0]!r} belongs to the training, which is done; here only evaluator.NAME takes options.")
+        raise OptionError(
+            f"Option part {foreign[0]!r} belongs to the training, which is done; here only evaluator.NAME takes options."
+        )
     _check_evaluator_options(typed, entries, catalog)
     data, encoder = catalog.dataset(run.parts["data"]), catalog.encoder(run.parts["encoder"])
     offered = [feature.name for feature in encoder.spec.features]
@@ -268,9 +268,7 @@ class _Draft:
         own = [layer[part] for layer in layers if part in layer]
         return resolve_options(part, options, *own, self.typed.get(part, {}) if typed else {})
 
-    def _features(
-        self, method: MethodSpec, encoder: Entry[EncoderSpec], compared: Entry[MethodSpec] | None
-    ) -> tuple[str, ...]:
+    def _features(self, method: MethodSpec, encoder: Entry[EncoderSpec], compared: Entry[MethodSpec] | None) -> tuple[str, ...]:
         offered = [feature.name for feature in encoder.spec.features]
         asked = self.request.features
         if asked is None:
@@ -298,7 +296,9 @@ class _Draft:
                 f"and the data set offers {' or '.join(data.sampling)}."
             )
         if objective.spec.needs_decoder and encoder.spec.decoder is None:
-            raise UnfitError(f"{here}: objective {objective.name} needs a decoder, and encoder {encoder.name} has no mirror decoder.")
+            raise UnfitError(
+                f"{here}: objective {objective.name} needs a decoder, and encoder {encoder.name} has no mirror decoder."
+            )
         if objective.spec.supervised and "labels" not in data.annotations:
             raise UnfitError(f"{here}: objective {objective.name} is supervised and the data set has no labels.")
         for evaluator in self.evaluators:
@@ -401,7 +401,9 @@ def _check_evaluator_options(
         name = part.removeprefix("evaluator.")
         if part not in PARTS and name not in names:
             catalog.evaluator(name)  # an unknown name is the better message
-            raise OptionError(f"Option {part}.{next(iter(typed[part]))} is for an evaluator that is not used; add it to --evaluators.")
+            raise OptionError(
+                f"Option {part}.{next(iter(typed[part]))} is for an evaluator that is not used; add it to --evaluators."
+            )
 
 
 def _check_budget(budget: str) -> None:

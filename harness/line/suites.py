@@ -1,13 +1,13 @@
 """Suites: TOML files that declare runs, evaluators and seeds.
 
-    summary = "DGI on the Planetoid graphs"
-    seeds = 10
+summary = "DGI on the Planetoid graphs"
+seeds = 10
 
-    [[runs]]
-    method = "dgi"
-    data = ["cora", "citeseer"]
-    evaluators = ["logistic"]
-    options = ["train.patience=20"]
+[[runs]]
+method = "dgi"
+data = ["cora", "citeseer"]
+evaluators = ["logistic"]
+options = ["train.patience=20"]
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The one trainer: it steps an objective's phases, in order, for every method.
 
-Reading guide: `Trainer.run` is the loop over epochs and batches; `_step` is one step over all phases; `_update` is one update of one
-phase; the rest is the stop rule, and saving and restoring.
+Reading guide: `Trainer.run` is the loop over epochs and batches; `_step` is one step over all phases; `_update` is one update of
+one phase; the rest is the stop rule, and saving and restoring.
 """
 
 from __future__ import annotations
@@ -121,8 +121,8 @@ class _Running:
 class StopRule:
     """Follows the watched term: the lowest mean over an epoch, and how many epochs have passed since.
 
-    The value of an epoch is known, and the weights that gave it are kept, *before* the epoch's last update, as in the reference code
-    of Deep Graph Infomax, where an epoch is one step.
+    The value of an epoch is known, and the weights that gave it are kept, *before* the epoch's last update, as in the reference
+    code of Deep Graph Infomax, where an epoch is one step.
     """
 
     def __init__(self, options: TrainOptions) -> None:
@@ -465,7 +465,7 @@ def make_fabric(device: str, precision: str) -> Fabric:
 
 
 def resolve_device(device: str) -> str:
-    """ "auto" becomes "cuda" where there is one, else "cpu"."""
+    """The device that `--device` means: "auto" is "cuda" where there is one, else "cpu"."""
     if device != "auto":
         return device
     return "cuda" if torch.cuda.is_available() else "cpu"

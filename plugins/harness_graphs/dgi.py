@@ -64,15 +64,15 @@ class DeepGraphInfomax(Objective):
     def loss(self, step: Step) -> Mapping[str, Tensor]:
         """{"loss": of the batch's patches, their corruption and their summary}."""
         graph: Graph = step.batch
-        corrupted = _draw(self.corruption, graph, step.generator)
         encoder = cast(GraphEncoder, self.encoder)
+        corrupted = _corrupt(self.corruption, encoder, graph, step.generator)
 
         z = encoder.transform(graph.x)
         z_corrupted = z if corrupted.x is graph.x else encoder.transform(corrupted.x)
         if corrupted.rows is not None:
             z_corrupted = permute_rows(z_corrupted, corrupted.rows)  # (P X) W = P (X W)
-        h = encoder.propagate(z, graph)[: graph.roots]
-        h_corrupted = encoder.propagate(z_corrupted, corrupted.graph)[: graph.roots]
+        h = _samples(encoder.propagate(z, graph), graph)
+        h_corrupted = _samples(encoder.propagate(z_corrupted, corrupted.graph), graph)
 
         several = graph.graph is not None and graph.roots is None
         member = graph.graph.unique(return_inverse=True)[1] if several else None
@@ -156,7 +156,15 @@ def build_dgi(encoder: Encoder, context: ObjectiveContext, options: DGIOptions, 
     )
 
 
+def _samples(h: Tensor, graph: Graph) -> Tensor:
+    """Rows of the nodes that are samples."""
+    return h if graph.roots is None else h[: graph.roots]
+
+
 @torch.compiler.disable
-def _draw(corruption: Corruption, graph: Graph, generator: torch.Generator) -> Corrupted:
-    """Random numbers are drawn outside of what is compiled, before it."""
-    return corruption(graph, generator)
+def _corrupt(corruption: Corruption, encoder: GraphEncoder, graph: Graph, generator: torch.Generator) -> Corrupted:
+    """Random numbers and sparse matrices are made before, and outside of, what torch.compile sees."""
+    corrupted = corruption(graph, generator)
+    encoder.prepare(graph)
+    encoder.prepare(corrupted.graph)
+    return corrupted

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from harness import Description, Encoder, Graph, SparseMatrix
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from harness_graphs.spec import GCNOptions, GraphMeanOptions
 
@@ -20,6 +21,12 @@ from harness_graphs.spec import GCNOptions, GraphMeanOptions
 @runtime_checkable
 class GraphEncoder(Protocol):
     """An encoder in two halves, whose feature "node" is `propagate(transform(graph.x), graph)`."""
+
+    def prepare(self, graph: Graph) -> None:
+        """Derive from the edges of `graph` what `propagate` reads of them, to be found there; may do nothing.
+
+        Objectives call it outside of what torch.compile sees, which could not follow it.
+        """
 
     def transform(self, x: Tensor | SparseMatrix) -> Tensor:
         """[N, F] features to [N, D], each row by itself, so that it commutes with every permutation of the rows."""
@@ -41,17 +48,21 @@ class GCN(Encoder):
         self.propagation: str = options.propagation
         self.feature_shapes = {"node": (options.hidden,)}
 
+    def prepare(self, graph: Graph) -> None:
+        """Derive the propagation matrix."""
+        graph.propagation(self.propagation)
+
     def transform(self, x: Tensor | SparseMatrix) -> Tensor:
         """[N, F] -> X W of the first layer, [N, hidden]."""
-        return product(x, self.layers[0].weight)
+        return x.matmul(self.layers[0].weight)
 
     def propagate(self, z: Tensor, graph: Graph) -> Tensor:
         """[N, hidden] -> [N, hidden]."""
         matrix = graph.propagation(self.propagation)
         first, *others = self.layers
-        h: Tensor = first(product(matrix, z))
+        h: Tensor = first(matrix.matmul(z))
         for layer in others:
-            h = layer(product(matrix, h @ layer.weight))
+            h = layer(matrix.matmul(h @ layer.weight))
         return h
 
     def forward(self, batch: Graph) -> dict[str, Tensor]:
@@ -73,19 +84,23 @@ class GraphMean(Encoder):
         self.skips = nn.ParameterList(_xavier(features, options.hidden, generator) for _ in range(options.layers - 1))
         self.feature_shapes = {"node": (options.hidden,)}
 
+    def prepare(self, graph: Graph) -> None:
+        """Derive the propagation matrix."""
+        graph.propagation("mean")
+
     def transform(self, x: Tensor | SparseMatrix) -> Tensor:
         """[N, F] -> X [W_1 | S_2 | S_3 | ...], [N, layers · hidden]."""
-        return product(x, torch.cat([self.layers[0].weight, *self.skips], 1))
+        return x.matmul(torch.cat([self.layers[0].weight, *self.skips], 1))
 
     def propagate(self, z: Tensor, graph: Graph) -> Tensor:
         """[N, layers · hidden] -> [N, hidden]."""
         matrix = graph.propagation("mean")
         first, *others = self.layers
         z_first, *skipped = z.chunk(len(self.layers), 1)
-        h: Tensor = first(product(matrix, z_first))
+        h: Tensor = first(matrix.matmul(z_first))
         total = h
         for layer, skip in zip(others, skipped, strict=True):
-            h = layer(product(matrix, (total + skip) @ layer.weight))
+            h = layer(matrix.matmul((total + skip) @ layer.weight))
             total = total + h
         return h
 
@@ -124,11 +139,6 @@ def _xavier(inputs: int, outputs: int, generator: torch.Generator) -> nn.Paramet
     return nn.Parameter(nn.init.xavier_uniform_(torch.empty(inputs, outputs), generator=generator))
 
 
-def product(matrix: Tensor | SparseMatrix, dense: Tensor) -> Tensor:
-    """`matrix @ dense`, written so that torch.compile can follow it into a SparseMatrix."""
-    return matrix.__matmul__(dense)
-
-
 def prelu(x: Tensor, slope: Tensor) -> Tensor:
     """`F.prelu` of x [N, D] with slopes [1] or [D], and a backward pass that takes no branch per element.
 
@@ -148,8 +158,9 @@ class _PReLU(torch.autograd.Function):
         return F.prelu(x, slope)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         x, slope = ctx.saved_tensors
         above = torch.ops.aten.threshold_backward(gradient, x, 0)  # the gradient where x > 0, elsewhere 0
         below = gradient - above
-        return torch.addcmul(above, below, slope), (below * x).sum_to_size(slope.shape)
+        return above.addcmul_(below, slope), below.mul_(x).sum_to_size(slope.shape)

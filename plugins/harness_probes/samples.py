@@ -50,7 +50,7 @@ def labelled_samples(task: Task, part: Part, name: str) -> Samples:
         raise EvaluationError(f"The {name} part has label {y.max()}, but labels are 0 to {values - 1}; correct the data set.")
     rows = part.features if known.all() else part.features[known]
     with np.errstate(over="ignore"):  # a float64 value beyond float32 becomes infinite and is reported below
-        x = rows.reshape(len(rows), -1).astype(np.float32, copy=False)
+        x = np.asarray(rows.reshape(len(rows), -1), dtype=np.float32)
     if not all(np.isfinite(block).all() for block in _blocks(x)):
         raise EvaluationError(
             f"Feature {task.feature!r} has values that are not finite in the {name} part; check that training did not diverge."

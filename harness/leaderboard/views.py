@@ -1,0 +1,418 @@
+"""What the pages say, as text: numbers rounded for reading, notes in words. The templates only arrange it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from harness.leaderboard.board import SEEDS_TO_RANK
+from harness.leaderboard.plots import Plot, plot_of
+from harness.leaderboard.tables import Board, Published, Row, Table
+from harness.ledger.identity import canonical_json
+from harness.names import slug
+
+MOST_HEADLINES = 3
+"""Tables shown in full for one evaluator and feature; where more metrics ask for it, all stand in one matrix."""
+
+DISTANCES = {"same": "same protocol", "near": "near protocol", "different": "different protocol"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A footnote: where published numbers come from."""
+
+    number: int
+    source: str
+    distance: str
+    note: str
+
+
+@dataclass(frozen=True)
+class PublishedText:
+    """A published number in a cell."""
+
+    value: str
+    difference: str
+    distance: str
+    source: int
+
+
+@dataclass(frozen=True)
+class Note:
+    """A remark on a row; `kind` chooses its colour."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class RowText:
+    """A line of a table."""
+
+    kind: str
+    rank: str
+    method: str
+    detail: str
+    value: str
+    interval: str
+    seeds: str
+    within: str
+    published: tuple[PublishedText, ...]
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True)
+class TableText:
+    """A table in full."""
+
+    id: str
+    title: str
+    direction: str
+    facts: tuple[tuple[str, str], ...]
+    remark: str
+    rows: tuple[RowText, ...]
+    published_only: tuple[tuple[str, PublishedText], ...]
+    plot: Plot | None
+
+
+@dataclass(frozen=True)
+class CellText:
+    """A cell of a matrix; empty where nobody has measured."""
+
+    value: str = ""
+    published: tuple[PublishedText, ...] = ()
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Many metrics at a glance."""
+
+    corner: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[CellText, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """One evaluator on one feature: its headline tables and all its other metrics."""
+
+    id: str
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    remark: str
+    headlines: tuple[TableText, ...]
+    others: Matrix | None
+
+
+@dataclass(frozen=True)
+class DataSection:
+    """One data set."""
+
+    id: str
+    name: str
+    overview: Matrix | None
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """All of it."""
+
+    records: int
+    seeds_to_rank: int
+    sections: tuple[DataSection, ...]
+    sources: tuple[Source, ...]
+
+
+def page_of(board: Board) -> Page:
+    """The page of a board."""
+    sources = _Sources()
+    sections = []
+    for name, tables in groupby(board.tables, key=lambda table: table.data.name):
+        of_data = list(tables)
+        headlines: list[Table] = []
+        groups = []
+        for _, group in groupby(of_data, key=lambda table: canonical_json([*_setting(table), table.feature])):
+            of_group = list(group)
+            shown = _headlines(of_group)
+            headlines += shown
+            groups.append(_group(of_group, shown, sources))
+        section = f"data-{slug(name).lower()}"
+        sections.append(DataSection(section, name, _overview(headlines) if len(headlines) > 1 else None, tuple(groups)))
+    return Page(board.records, SEEDS_TO_RANK, tuple(sections), sources.all())
+
+
+def _setting(table: Table) -> list[Any]:
+    return [table.data, table.probe_data, table.protocol, table.evaluator]
+
+
+def _headlines(tables: Sequence[Table]) -> list[Table]:
+    """The tables shown in full: those of the primary metrics, not taken apart by variable; none where they would be many."""
+    primary = [table for table in tables if table.metric is None or table.metric.primary]
+    whole = [table for table in primary if table.metric is None or not table.metric.of]
+    candidates = whole or primary or list(tables)
+    return candidates if len(candidates) <= MOST_HEADLINES else []
+
+
+def _group(tables: Sequence[Table], headlines: Sequence[Table], sources: _Sources) -> Group:
+    first = (headlines or tables)[0]
+    in_full = {table.id for table in headlines}
+    rest = [table for table in tables if table.id not in in_full]
+    return Group(
+        id=f"group-{first.id}",
+        title=f"{first.evaluator.name} on {first.feature}",
+        facts=_facts(first),
+        remark=_remark(tables),
+        headlines=tuple(_table(table, sources) for table in headlines),
+        others=_others(rest, first, sources) if rest else None,
+    )
+
+
+# ------------------------------------------------------------------------------------------------- tables in full
+
+
+def _table(table: Table, sources: _Sources) -> TableText:
+    decimals = _decimals(table)
+    rows = tuple(_row(row, table, decimals, sources) for row in table.rows)
+    only = tuple((number.method, _published(number, decimals, sources)) for number in table.published_only)
+    return TableText(
+        id=table.id,
+        title=_metric_title(table),
+        direction=_direction(table),
+        facts=_facts(table),
+        remark=_remark([table]),
+        rows=rows,
+        published_only=only,
+        plot=plot_of(table),
+    )
+
+
+def _metric_title(table: Table) -> str:
+    """Such as "accuracy (%)" or "mutual information of variable=player_x, estimate (nats)"."""
+    metric = table.metric
+    if metric is None:
+        return "no number"
+    words = metric.name + (f" of {_pairs(metric.of)}" if metric.of else "")
+    words += f", {metric.split} part" if metric.split != "test" else ""
+    words += ", estimate" if _is_estimate(table) else ""
+    return words + (f" ({metric.unit})" if metric.unit != "1" else "")
+
+
+def _direction(table: Table) -> str:
+    if table.metric is None:
+        return ""
+    return {True: "higher is better", False: "lower is better", None: "neither direction is better"}[table.metric.higher_is_better]
+
+
+def _facts(table: Table) -> tuple[tuple[str, str], ...]:
+    data, evaluator = table.data, table.evaluator
+    facts = [
+        ("protocol", f"{table.protocol.id}/{table.protocol.version}"),
+        ("data", f"revision {data.revision}, recipe {data.recipe_sha256[:12]}" + _options(data.options)),
+        ("evaluator", f"{evaluator.name} {evaluator.spec_version} of {evaluator.distribution}" + _options(evaluator.options)),
+    ]
+    if table.probe_data is not None:
+        facts.insert(
+            2, ("judged on", f"{table.probe_data.name}, revision {table.probe_data.revision}" + _options(table.probe_data.options))
+        )
+    return tuple(facts)
+
+
+def _options(options: Mapping[str, Any]) -> str:
+    return f"; {_pairs(options)}" if options else ""
+
+
+def _pairs(values: Mapping[str, Any], most: int = 12) -> str:
+    """Such as "C=1.0, folds=5", in the order of the alphabet."""
+    shown = [f"{key}={_short(value)}" for key, value in sorted(values.items())]
+    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
+
+
+def _short(value: Any, most: int = 60) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _is_estimate(table: Table) -> bool:
+    return table.metric is not None and table.metric.unit == "nats"
+
+
+def _remark(tables: Sequence[Table]) -> str:
+    """Numbers in nats are estimates of an information quantity, and estimates have bounds."""
+    estimates = [table for table in tables if _is_estimate(table)]
+    if not estimates:
+        return ""
+    sizes = sorted({cell.samples for table in estimates for row in table.rows for cell in row.cells if cell.samples})
+    here = f", here {_number(math.log(sizes[-1]), 2)} nats (n = {sizes[-1]:,})" if sizes else ""
+    return f"Values in nats are estimates: an InfoNCE or Donsker-Varadhan value from n samples cannot exceed about log n{here}."
+
+
+def _row(row: Row, table: Table, decimals: int, sources: _Sources) -> RowText:
+    kind = "reference" if row.reference else "supervised" if row.supervised else "plain" if row.rank else "unranked"
+    return RowText(
+        kind=kind,
+        rank=str(row.rank) if row.rank else "–",
+        method=row.method,
+        detail=_detail(row, table),
+        value=_mean_sd(row, decimals),
+        interval=f"{_number(row.interval[0], decimals)} to {_number(row.interval[1], decimals)}" if row.interval else "",
+        seeds=_seeds(row),
+        within="; ".join(f"± {_number(spread.std, decimals)} over {spread.over}" for spread in row.within),
+        published=tuple(_published(number, decimals, sources) for number in row.published),
+        notes=tuple(_notes(row, decimals)),
+    )
+
+
+def _detail(row: Row, table: Table) -> str:
+    words = [row.encoder]
+    if row.feature != table.feature:
+        words.append(f"feature {row.feature}")
+    if row.variant:
+        words.append(_pairs(row.variant, most=4))
+    return ", ".join(words)
+
+
+def _mean_sd(row: Row, decimals: int) -> str:
+    if row.mean is None:
+        return ""
+    return _number(row.mean, decimals) + ("" if row.sd is None else f" ± {_number(row.sd, decimals)}")
+
+
+def _seeds(row: Row) -> str:
+    """Such as "5", or "3 of 5" where some have no value."""
+    return str(row.seeds) if row.seeds == len(row.cells) else f"{row.seeds} of {len(row.cells)}"
+
+
+def _notes(row: Row, decimals: int) -> Iterable[Note]:
+    if row.reference:
+        yield Note("reference", "reference")
+    if row.supervised:
+        yield Note("supervised", "supervised: trained with labels")
+    if row.unranked == "few seeds":
+        yield Note("quiet", f"not ranked: fewer than {SEEDS_TO_RANK} seeds")
+    for status, count in row.statuses.items():
+        if status != "ok":
+            yield Note("bad", f"{count} {status}")
+    if row.reproduced is False:
+        by = f" (differs by up to {_number(row.largest_difference, decimals)})" if row.largest_difference else ""
+        yield Note("bad", f"not reproduced{by}")
+    if row.reproduced:
+        yield Note("good", "reproduced")
+    if row.trusted_first:
+        yield Note("bad", "data trusted on first sight")
+    for budget in row.budgets:
+        if budget != "paper":
+            yield Note("quiet", f"budget {budget}")
+    for tuning in row.tuning:
+        if tuning in ("searched", "given"):
+            yield Note("quiet", f"options {tuning}")
+
+
+def _published(number: Published, decimals: int, sources: _Sources) -> PublishedText:
+    return PublishedText(
+        value=_number(number.value, decimals) + ("" if number.std is None else f" ± {_number(number.std, decimals)}"),
+        difference="" if number.difference is None else _number(number.difference, decimals, sign=True),
+        distance="" if number.distance == "same" else number.distance,
+        source=sources.number(number),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------- matrices
+
+
+def _others(tables: Sequence[Table], headline: Table, sources: _Sources) -> Matrix:
+    """All other metrics of one evaluator on one feature: a line for each metric, a column for each row of the tables."""
+    columns = {row.id: row for row in headline.rows} | {row.id: row for table in tables for row in table.rows}
+    lines = []
+    for table in tables:
+        rows, decimals = {row.id: row for row in table.rows}, _decimals(table)
+        cells = tuple(_matrix_cell(rows.get(column), decimals, sources) for column in columns)
+        arrow = {True: " ↑", False: " ↓", None: ""}[table.metric.higher_is_better if table.metric else None]
+        lines.append((_metric_title(table) + arrow, cells))
+    return Matrix("metric", tuple(_labels(columns.values())), tuple(lines))
+
+
+def _overview(tables: Sequence[Table]) -> Matrix:
+    """All headline tables of a data set: a line for each recipe, a column for each table."""
+    recipes: dict[str, list[Row]] = defaultdict(list)
+    for table in tables:
+        for row in table.rows:
+            recipes[row.recipe].append(row)
+    ordered = sorted(
+        recipes.values(), key=lambda rows: (rows[0].reference, rows[0].supervised, rows[0].method, rows[0].encoder, rows[0].recipe)
+    )
+    lines = []
+    for label, rows in zip(_labels(rows[0] for rows in ordered), ordered, strict=True):
+        cells = []
+        for table in tables:
+            here = [row for row in table.rows if row.recipe == rows[0].recipe]
+            cells.append(_matrix_cell(here[0] if here else None, _decimals(table), None))
+        lines.append((label, tuple(cells)))
+    columns = tuple(f"{table.evaluator.name} on {table.feature}: {_metric_title(table)}" for table in tables)
+    return Matrix("method", columns, tuple(lines))
+
+
+def _labels(rows: Iterable[Row]) -> list[str]:
+    """A name for each row, with as much beside the method's as is needed to tell them apart."""
+    given = list(rows)
+    methods = [row.method for row in given]
+    labels = []
+    for row in given:
+        label = row.method
+        if methods.count(row.method) > 1:
+            more = [row.encoder, *([_pairs(row.variant, most=4)] if row.variant else [])]
+            label += f" ({', '.join(more)})"
+        labels.append(label)
+    return labels
+
+
+def _matrix_cell(row: Row | None, decimals: int, sources: _Sources | None) -> CellText:
+    if row is None:
+        return CellText()
+    failed = ", ".join(f"{count} {status}" for status, count in row.statuses.items() if status != "ok")
+    value = f"{_mean_sd(row, decimals)} ({_seeds(row)})" if row.mean is not None else failed
+    return CellText(value, tuple(_published(number, decimals, sources) for number in row.published) if sources else ())
+
+
+# -------------------------------------------------------------------------------------------------------- numbers
+
+
+def _decimals(table: Table) -> int:
+    """Decimals for all numbers of a table."""
+    if table.metric is None:
+        return 0
+    if table.metric.unit == "%":
+        return 2
+    means = [abs(row.mean) for row in table.rows if row.mean] + [
+        abs(number.value) for number in table.published_only if number.value
+    ]
+    if not means:
+        return 3
+    return min(max(3 - math.floor(math.log10(max(means))), 0), 12) if max(means) < 1e4 else 0
+
+
+def _number(value: float, decimals: int, *, sign: bool = False) -> str:
+    """A number with a real minus sign, and never a minus zero."""
+    text = f"{value:{'+' if sign else ''}.{decimals}f}" if abs(value) < 1e15 else f"{value:.4g}"
+    if float(text) == 0:
+        text = text.lstrip("+-")
+    return text.replace("-", "−")
+
+
+@dataclass
+class _Sources:
+    """Footnotes, numbered in the order in which they are first needed."""
+
+    numbers: dict[tuple[str, str, str], int] = field(default_factory=dict)
+
+    def number(self, published: Published) -> int:
+        key = (published.source, published.distance, published.note)
+        return self.numbers.setdefault(key, len(self.numbers) + 1)
+
+    def all(self) -> tuple[Source, ...]:
+        return tuple(Source(n, source, DISTANCES[distance], note) for (source, distance, note), n in self.numbers.items())
