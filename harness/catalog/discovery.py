@@ -139,7 +139,7 @@ class Plugins:
                 raise _RefusedError(f"{misplaced[0]} is for plugins; an observer has {', '.join(OBSERVER_HOOKS)}")
             self._register(observer, name)
         except _RefusedError as refusal:
-            raise PluginError(name, f"{refusal}.") from None
+            raise PluginError(name, str(refusal)) from None
 
     def unregister_observer(self, observer: object) -> None:
         """Let an object observe no longer; nothing happens when it did not."""
@@ -185,7 +185,7 @@ class Plugins:
             self._check_unique(offer)
             self._register(plugin, candidate.name)
         except _RefusedError as refusal:
-            self._conclude(candidate, refusal.status, f"{refusal}.")
+            self._conclude(candidate, refusal.status, str(refusal))
         else:
             self.offers.append(offer)
             self._conclude(candidate, "ok", "", _implemented(manager), _names(offer.specs))
@@ -288,7 +288,7 @@ class _RefusedError(Exception):
     """Why a plugin is not admitted."""
 
     def __init__(self, reason: str, status: Status = "failed") -> None:
-        super().__init__(reason.rstrip("."))
+        super().__init__(reason if reason.endswith(("?", ".")) else f"{reason}.")
         self.status = status
 
 

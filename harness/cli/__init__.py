@@ -24,7 +24,8 @@ INTERRUPTED = 130
 @click.option("-v", "--verbose", is_flag=True, help="Show what goes on behind the scenes, and tracebacks of failed cells.")
 def harness(verbose: bool) -> None:
     """Train an encoder without labels, judge its frozen representation, and keep the records of a shared leaderboard."""
-    logging.basicConfig(stream=sys.stderr, format="%(levelname)s: %(message)s", level=logging.INFO if verbose else logging.ERROR)
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s: %(message)s", level=logging.ERROR)
+    logging.getLogger("harness").setLevel(logging.INFO if verbose else logging.WARNING)
 
 
 for command in (run, evaluate, list_parts, show, plugins, runs, prepare, leaderboard):

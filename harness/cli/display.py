@@ -12,6 +12,7 @@ import msgspec
 
 from harness.contracts.hookspecs import hookimpl
 from harness.execution import Outcome, Pending, Settings
+from harness.leaderboard.board import SEEDS_TO_RANK
 from harness.ledger.records import Record
 from harness.line.planning import Plan, PlannedRun
 
@@ -227,23 +228,29 @@ def _outcome(record: Record) -> str:
 
 
 def show_results(outcome: Outcome, plan: Plan, catalog: Catalog, settings: Settings) -> None:
-    """The results of a request as tables: ours, the reference rows, and what was published."""
+    """The results of a request as one table per data set: ours, the reference rows, and what was published."""
     from rich.console import Console
 
     from harness.leaderboard.board import build_board
 
     console = Console(highlight=False)
-    board = build_board(outcome.records, catalog.published())
-    for table in board.tables:
-        if table.metric is None or table.metric.primary:
-            console.print(_table(table))
+    if not console.is_terminal:
+        console = Console(highlight=False, width=110)
+    tables = [
+        table for table in build_board(outcome.records, catalog.published()).tables if table.metric is None or table.metric.primary
+    ]
+    planned = list(dict.fromkeys((cell.feature, cell.evaluator.name) for _, cell in plan.cells))
+    for data in dict.fromkeys(table.data.name for table in tables):
+        shown = [table for table in tables if table.data.name == data]
+        shown.sort(key=lambda table: _place(planned, (table.feature, table.evaluator.name)))
+        console.print(_grid(data, shown))
     for record in outcome.records:
         if record.error is not None:
             click.echo(f"{record.status}: {plan_name(record)}: {record.error.message}", err=True)
     done = len(outcome.records) - outcome.computed
     click.echo(f"{outcome.computed} cells computed, {done} found. Records: {settings.records.folder}. Run folders: {settings.out}.")
-    if any(not row.reference and row.seeds < 3 for table in board.tables for row in table.rows):
-        click.echo("Fewer than 3 seeds are shown and not ranked on a leaderboard; add --seeds 5.")
+    if any(not row.reference and row.seeds < SEEDS_TO_RANK for table in tables for row in table.rows):
+        click.echo(f"Fewer than {SEEDS_TO_RANK} seeds are shown and not ranked on a leaderboard; add --seeds 5.")
 
 
 def plan_name(record: Record) -> str:
@@ -252,34 +259,44 @@ def plan_name(record: Record) -> str:
     return f"{identity.method.name} on {identity.data.name}, seed {identity.seed}, {identity.evaluator.name} on {identity.feature}"
 
 
-def _table(table: Table) -> Any:
+def _grid(data: str, tables: Sequence[Table]) -> Any:
+    """All tables of one data set as one, a section for each evaluator and feature."""
     from rich import box
+    from rich.markup import escape
     from rich.table import Table as RichTable
 
-    metric = table.metric
-    measured = "failed" if metric is None else f"{metric.name} ({metric.unit})"
-    grid = RichTable(
-        box=box.SIMPLE_HEAD,
-        title=f"{table.data.name} · {table.evaluator.name} on {table.feature} · {measured}",
-        title_justify="left",
-    )
-    grid.add_column("method")
-    grid.add_column("mean", justify="right")
-    grid.add_column("± encoders", justify="right")
+    grid = RichTable(box=box.SIMPLE_HEAD, title=data, title_justify="left", title_style="bold")
+    grid.add_column("method", no_wrap=True)
+    grid.add_column("mean ± encoders", justify="right", no_wrap=True)
     grid.add_column("seeds", justify="right")
-    grid.add_column("± within", justify="right")
-    grid.add_column("published", justify="right")
+    grid.add_column("± within", justify="right", no_wrap=True)
+    grid.add_column("published", justify="right", no_wrap=True)
     grid.add_column("", style="dim")
-    for row in table.rows:
-        grid.add_row(*_row(row), style="dim" if row.reference else None)
-    for number in table.published_only:
-        grid.add_row(
-            number.method, "", "", "", "", _spread(number.value, number.std), f"published only ({number.distance} protocol)"
-        )
+    for table in tables:
+        grid.add_row(f"[bold]{escape(_measured(table))}[/]")
+        for row in table.rows:
+            grid.add_row(*_row(row), style="dim" if row.reference else None)
+        for number in table.published_only:
+            published = _spread(number.value, number.std)
+            grid.add_row(
+                f"  {escape(number.method)}", "", "", "", published, f"published only, {number.distance} protocol", style="dim"
+            )
+        grid.add_section()
     return grid
 
 
+def _measured(table: Table) -> str:
+    metric = "" if table.metric is None else f", {table.metric.name.replace('_', ' ')} {table.metric.unit}"
+    return f"{table.evaluator.name} on {table.feature}{metric}"
+
+
+def _place(planned: Sequence[tuple[str, str]], key: tuple[str, str]) -> int:
+    return planned.index(key) if key in planned else len(planned)
+
+
 def _row(row: Row) -> list[str]:
+    from rich.markup import escape
+
     published = row.published[0] if row.published else None
     marks = [
         mark
@@ -296,18 +313,17 @@ def _row(row: Row) -> list[str]:
         marks.append(f"{failed} failed")
     name = row.method if not row.variant else f"{row.method} {msgspec.json.encode(row.variant).decode()}"
     return [
-        name,
-        "" if row.mean is None else f"{row.mean:.2f}",
-        "" if row.sd is None else f"{row.sd:.2f}",
+        f"  {escape(name)}",
+        "" if row.mean is None else _spread(round(row.mean, 2), None if row.sd is None else round(row.sd, 2)),
         str(row.seeds),
-        ", ".join(f"{within.std:.2f} ({within.over})" for within in row.within),
+        ", ".join(f"{within.std:.2f} {within.over}" for within in row.within),
         _spread(published.value, published.std) if published else "",
         ", ".join(marks),
     ]
 
 
 def _spread(value: float, std: float | None) -> str:
-    return f"{value:g}" if std is None else f"{value:g} ± {std:g}"
+    return f"{value:.2f}" if std is None else f"{value:.2f} ± {std:.2f}"
 
 
 def _duration(seconds: float) -> str:

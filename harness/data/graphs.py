@@ -262,7 +262,8 @@ def _draw_entries(crow: Tensor, rows: Tensor, fan_out: int, generator: torch.Gen
     degrees = crow[rows + 1].long() - starts
     owner, place = _ranges(degrees.clamp(max=fan_out))
     crowded = degrees > fan_out
-    place[crowded[owner]] = _subsets(degrees[crowded], fan_out, generator).flatten()
+    if bool(crowded.any()):
+        place[crowded[owner]] = _subsets(degrees[crowded], fan_out, generator).flatten()
     return owner, starts[owner] + place
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from harness.leaderboard.tables import Table
+from harness.leaderboard.tables import Row, Table
 
 WIDTH = 260.0
 MARGIN = 8.0
+RELATIVELY_NOTHING = 1e-12
+"""Values that differ by less are one value, but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +27,12 @@ class Tick:
 class Picture:
     """One row. All places are on the x axis of the drawing."""
 
-    interval: tuple[str, str] | None
-    mean: str | None
-    seeds: tuple[str, ...]
-    published: tuple[str, ...]
+    interval: tuple[str, str] | None = None
+    mean: str | None = None
+    seeds: tuple[str, ...] = ()
+    published: tuple[str, ...] = ()
+    beyond: Literal["low", "high"] | None = None
+    """At which end of the axis the row lies outside of it; then nothing else is drawn."""
 
 
 @dataclass(frozen=True)
@@ -38,37 +43,62 @@ class Plot:
     ticks: tuple[Tick, ...]
     rows: tuple[Picture, ...]
 
+    @property
+    def has_beyond(self) -> bool:
+        """Whether a row lies outside of the axis."""
+        return any(row.beyond for row in self.rows)
+
 
 def plot_of(table: Table) -> Plot | None:
     """The plot of a table, or None where there is nothing to draw.
 
-    Two seeds have an interval a dozen standard deviations wide, which would squeeze all others: it is left out.
+    The axis holds all compared rows, and the reference rows unless several compared ones would be left with less than half of it:
+    a row far below all others is shown as an arrow. Two seeds have an interval a dozen standard deviations wide, which is left out.
     """
-    drawn = [row.interval if row.seeds > 2 else None for row in table.rows]
-    values = [cell.value for row in table.rows for cell in row.cells if cell.value is not None]
-    values += [end for interval in drawn if interval for end in interval]
-    values += [number.value for row in table.rows for number in row.published]
-    values = [value for value in values if math.isfinite(value)]
-    if not values or not math.isfinite(max(values) - min(values)):
+    compared = [value for row in table.rows if not row.reference for value in _extent(row)]
+    references = [value for row in table.rows if row.reference for value in _extent(row)]
+    if not compared and not references:
         return None
-    axis = _Axis(min(values), max(values))
-    pictures = tuple(
-        Picture(
-            interval=(axis.x(interval[0]), axis.x(interval[1])) if interval else None,
-            mean=None if row.mean is None else axis.x(row.mean),
-            seeds=tuple(axis.x(cell.value) for cell in row.cells if cell.value is not None),
-            published=tuple(axis.x(number.value) for number in row.published),
-        )
-        for row, interval in zip(table.rows, drawn, strict=True)
+    low, high = min(compared or references), max(compared or references)
+    several = sum(bool(_extent(row)) for row in table.rows if not row.reference) > 1
+    if several and high - low > RELATIVELY_NOTHING * max(abs(low), abs(high)):
+        references = [value for value in references if high - value <= 2 * (high - low) and value - low <= 2 * (high - low)]
+    low, high = min([low, *references]), max([high, *references])
+    if not math.isfinite(high - low):
+        return None
+    axis = _Axis(low, high)
+    return Plot(width=f"{WIDTH:.0f}", ticks=axis.ticks(), rows=tuple(_picture(row, axis) for row in table.rows))
+
+
+def _extent(row: Row) -> list[float]:
+    """All values that a row's picture shows."""
+    values = [cell.value for cell in row.cells if cell.value is not None]
+    return [*values, *(_interval(row) or ()), *(number.value for number in row.published)]
+
+
+def _interval(row: Row) -> tuple[float, float] | None:
+    return row.interval if row.seeds > 2 else None
+
+
+def _picture(row: Row, axis: _Axis) -> Picture:
+    extent, interval = _extent(row), _interval(row)
+    if not extent:
+        return Picture()
+    if min(extent) < axis.low or max(extent) > axis.high:
+        return Picture(beyond="low" if min(extent) < axis.low else "high")
+    return Picture(
+        interval=(axis.x(interval[0]), axis.x(interval[1])) if interval else None,
+        mean=None if row.mean is None else axis.x(row.mean),
+        seeds=tuple(axis.x(cell.value) for cell in row.cells if cell.value is not None),
+        published=tuple(axis.x(number.value) for number in row.published),
     )
-    return Plot(width=f"{WIDTH:.0f}", ticks=axis.ticks(), rows=pictures)
 
 
 class _Axis:
     """A linear axis that holds all values."""
 
     def __init__(self, low: float, high: float) -> None:
-        if high - low <= 1e-12 * max(abs(low), abs(high)):  # one value, or none but rounding between them
+        if high - low <= RELATIVELY_NOTHING * max(abs(low), abs(high)):
             pad = 0.05 * max(abs(low), abs(high)) or 1.0
             low, high = low - pad, high + pad
         self.low, self.high = low, high
@@ -78,8 +108,8 @@ class _Axis:
         return f"{min(max(place, 0.0), WIDTH):.1f}"
 
     def ticks(self) -> tuple[Tick, ...]:
-        """Three to five round numbers."""
-        step, decimals = _round_step((self.high - self.low) / 4)
+        """Two to six round numbers."""
+        step, decimals = _round_step((self.high - self.low) / 5)
         places = range(math.ceil(self.low / step), math.floor(self.high / step) + 1)
         form = f".{decimals}f" if decimals <= 6 and abs(self.low) + abs(self.high) < 1e7 else ".4g"
         return tuple(Tick(self.x(k * step), f"{k * step:{form}}".replace("-", "−")) for k in places)

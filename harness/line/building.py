@@ -45,11 +45,11 @@ def build_encoder(run: PlannedRun, catalog: Catalog, description: Description) -
         encoder = entry.builder()(description, options, generator(seed))
     if not isinstance(encoder, Encoder):
         raise PluginError(_owner(entry), f"encoder {entry.name} was built as {type(encoder).__name__}, not a harness.Encoder.")
-    declared = {feature.name for feature in entry.spec.features}
-    if set(encoder.feature_shapes) != declared:
+    declared = [feature.name for feature in entry.spec.features]
+    if list(encoder.feature_shapes) != declared:
         raise PluginError(
             _owner(entry),
-            f"encoder {entry.name} declares features {sorted(declared)} and was built with {sorted(encoder.feature_shapes)}.",
+            f"encoder {entry.name} declares features {declared} and was built with {list(encoder.feature_shapes)}; order counts.",
         )
     return encoder
 

@@ -177,13 +177,13 @@ class _Computation:
 
     def _trainer(self, objective: Objective) -> Trainer:
         training = self.run.identity.training
-        assert training.epochs is not None
+        assert training.epochs is not None and training.batch_size is not None
         return Trainer(
             objective,
             self.data.dataset.pretrain,
             TrainOptions(
                 epochs=training.epochs,
-                batch_size=training.batch_size or TrainOptions().batch_size,
+                batch_size=training.batch_size,
                 patience=training.patience,
                 restore_best=training.restore_best,
                 compile=training.compile,

@@ -220,9 +220,8 @@ class _Draft:
         trusted_first = check_pins(self.data.spec, self.locked_hashes, trust_first=self.trust_first)
         cells = tuple(_cell(entry, feature, self.request.budget, self.typed) for feature in features for entry in self.evaluators)
         sampling = [kind for kind in objective.spec.sampling if kind in self.data.spec.sampling]
-        whole = sampling[:1] == ["graph"] and "batch_size" not in self.typed.get("train", {})
         training = Training(
-            batch_size=None if whole or not sampling else train.batch_size,
+            batch_size=train.batch_size if sampling else None,
             epochs=train.epochs if sampling else None,
             patience=train.patience if sampling else None,
             restore_best=train.restore_best if sampling else False,

@@ -9,13 +9,15 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
-from harness import Graph, OptionError, SparseMatrix, UnfitError
 from torch import Tensor
+
+from harness import Graph, OptionError, SparseMatrix, UnfitError
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Corrupted:
     rows: Tensor | None = None
     """[N] int64: row i of the corrupted features is row rows[i] of `x`; None where their order was not touched."""
     judged_by: Tensor | None = None
-    """[N] int64: number of the graph (0, 1, ... in order of `graph.graph`) whose summary node i is a negative example for;
-    None for the node's own graph. Only with several graphs side by side."""
+    """[N] int64: number, as in `graph.graph`, of the graph whose summary node i is a negative example for; None for the node's own
+    graph. Only with several whole graphs side by side."""
 
 
 Corruption = Callable[[Graph, torch.Generator], Corrupted]
@@ -64,24 +66,22 @@ def other_graph(graph: Graph, generator: torch.Generator, rate: float = 0.0) -> 
     :param rate: dropout on the input features of the negative example.
     Raises UnfitError for a batch with a single graph, or with sampled sub-graphs.
     """
-    names = torch.zeros(0) if graph.graph is None or graph.roots is not None else graph.graph.unique()
-    if len(names) < 2:
+    if graph.graph is None or graph.roots is not None:
         raise UnfitError(
             "Corruption other_graph takes batches of at least two whole graphs; set objective.sampling=graph, or "
             "objective.sampling=graphs with a train.batch_size that leaves no graph alone in a batch."
         )
-    cycle = torch.randperm(len(names), generator=generator, device=generator.device)
+    cycle = torch.randperm(int(graph.graph.max()) + 1, generator=generator, device=generator.device)
     judge = torch.empty_like(cycle)
     judge[cycle] = cycle.roll(1)
-    member = torch.searchsorted(names, graph.graph)
     x = feature_dropout(graph, generator, rate).x if rate else graph.x
-    return Corrupted(x, graph, judged_by=judge[member])
+    return Corrupted(x, graph, judged_by=judge[graph.graph])
 
 
 def edge_drop(graph: Graph, generator: torch.Generator, rate: float = 0.5) -> Corrupted:
     """Every edge is removed with probability `rate`, in both directions at once; features stay."""
     i, j, weight = graph.adjacency.coo()
-    edges, edge = _pairs(i, j, len(graph)).unique(return_inverse=True)
+    edges, edge = torch.unique(_pairs(i, j, len(graph)), return_inverse=True)
     kept = (torch.rand(len(edges), generator=generator, device=generator.device) >= rate)[edge]
     adjacency = SparseMatrix.from_coo(i[kept], j[kept], weight[kept], graph.adjacency.shape)
     return Corrupted(graph.x, replace(graph, adjacency=adjacency))
@@ -99,7 +99,7 @@ def edge_flip(graph: Graph, generator: torch.Generator, rate: float = 1e-3) -> C
     possible = torch.tensor(n * (n - 1) / 2, device=generator.device)
     flips = int(torch.binomial(possible, torch.full_like(possible, rate), generator=generator))
     a, b = (torch.randint(size, (flips,), generator=generator, device=generator.device) for size in (n, n - 1))
-    flipped = _pairs(a, b + (b >= a), n).unique()  # the shift leaves out a itself
+    flipped = torch.unique(_pairs(a, b + (b >= a), n))  # the shift leaves out a itself
 
     i, j, weight = graph.adjacency.coo()
     existing = _pairs(i, j, n)
@@ -137,20 +137,17 @@ def find_corruption(name: str, rate: float | None = None) -> Corruption:
 
     Raises OptionError when there is none, or when it takes no rate.
     """
-    if name in CORRUPTIONS:
-        corruption = CORRUPTIONS[name]
-    else:
-        module, colon, attribute = name.partition(":")
-        try:
-            corruption = getattr(importlib.import_module(module), attribute) if colon else None  # type: ignore[assignment]
-        except (ImportError, AttributeError, ValueError):
-            corruption = None  # type: ignore[assignment]
-        if not callable(corruption):
-            raise OptionError(
-                f"Option objective.corruption={name!r} is none of {', '.join(CORRUPTIONS)}, and no function package.module:function."
-            )
+    module, _, attribute = name.partition(":")
+    corruption: Any = CORRUPTIONS.get(name)
+    if corruption is None and attribute:
+        with suppress(ImportError, ValueError):
+            corruption = getattr(importlib.import_module(module), attribute, None)
+    if not callable(corruption):
+        raise OptionError(
+            f"There is no corruption {name!r}; it is one of {', '.join(CORRUPTIONS)}, or a function package.module:function."
+        )
     if rate is None:
-        return corruption
+        return cast(Corruption, corruption)
     if "rate" not in inspect.signature(corruption).parameters:
         raise OptionError(f"Corruption {name} takes no rate; leave out objective.corruption_rate.")
     return partial(corruption, rate=rate)

@@ -1,7 +1,7 @@
 """Deep Graph Infomax (Veličković, Fedus, Hamilton, Liò, Bengio, Hjelm: Deep Graph Infomax, ICLR 2019).
 
 Patches H = E(X, A), summary s = R(H), corruption (X̃, Ã) = C(X, A), H̃ = E(X̃, Ã); the discriminator D shall score the pairs
-(h_i, s) high and (h̃_j, s) low. Letters and numbers below are the paper's.
+(h_i, s) high and (h̃_j, s) low. The letters are the paper's.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from functools import partial
 from typing import cast
 
 import torch
+from torch import Tensor, nn
+
 from harness import (
     Encoder,
     Graph,
@@ -26,8 +28,6 @@ from harness import (
     WholeGraph,
     jsd_loss,
 )
-from torch import Tensor, nn
-
 from harness_graphs.corruption import Corrupted, Corruption, find_corruption, permute_rows
 from harness_graphs.gcn import GraphEncoder
 from harness_graphs.spec import DGIOptions
@@ -37,7 +37,7 @@ InfomaxLoss = Callable[[Tensor, Tensor], Tensor]
 
 
 class DeepGraphInfomax(Objective):
-    """The objective of equation 1, for any encoder in two halves and any corruption."""
+    """The paper's equation 1, for any encoder in two halves (`GraphEncoder`) and any corruption."""
 
     def __init__(
         self,
@@ -49,11 +49,6 @@ class DeepGraphInfomax(Objective):
         lr: float = 1e-3,
         sampling: Sampling | None = None,
     ) -> None:
-        if not isinstance(encoder, GraphEncoder):
-            raise UnfitError(
-                f"Deep Graph Infomax trains encoders that have `transform` and `propagate`, such as gcn and graph-mean, "
-                f"and {type(encoder).__name__} has not; choose one with --encoder."
-            )
         super().__init__(encoder, sampling=sampling or WholeGraph())
         self.corruption, self.discriminator, self.infomax_loss, self.lr = corruption, discriminator, loss, lr
 
@@ -65,39 +60,42 @@ class DeepGraphInfomax(Objective):
         """{"loss": of the batch's patches, their corruption and their summary}."""
         graph: Graph = step.batch
         encoder = cast(GraphEncoder, self.encoder)
-        corrupted = _corrupt(self.corruption, encoder, graph, step.generator)
+        corrupted, average = _prepare(self.corruption, encoder, graph, step.generator)
 
         z = encoder.transform(graph.x)
         z_corrupted = z if corrupted.x is graph.x else encoder.transform(corrupted.x)
         if corrupted.rows is not None:
             z_corrupted = permute_rows(z_corrupted, corrupted.rows)  # (P X) W = P (X W)
         h = _samples(encoder.propagate(z, graph), graph)
-        h_corrupted = _samples(encoder.propagate(z_corrupted, corrupted.graph), graph)
+        untouched = z_corrupted is z and corrupted.graph is graph
+        h_corrupted = h if untouched else _samples(encoder.propagate(z_corrupted, corrupted.graph), graph)
 
-        several = graph.graph is not None and graph.roots is None
-        member = graph.graph.unique(return_inverse=True)[1] if several else None
-        s = readout(h, member)
-        positive = self.discriminator(h, s, member)
-        negative = self.discriminator(h_corrupted, s, member if corrupted.judged_by is None else corrupted.judged_by)
+        s = readout(h, average)
+        own = None if average is None else graph.graph
+        positive = self.discriminator(h, s, own)
+        negative = self.discriminator(h_corrupted, s, own if corrupted.judged_by is None else corrupted.judged_by)
         return {"loss": self.infomax_loss(positive, negative)}
 
 
-def readout(h: Tensor, member: Tensor | None = None) -> Tensor:
-    """Summary s = σ(mean of the patches) (eq. 3): patches h [N, D] to [D].
+def readout(h: Tensor, average: SparseMatrix | None = None) -> Tensor:
+    """Summary s = σ(mean of the patches): patches h [N, D] to s [D], or with `average` [G, N] to a summary of each graph [G, D]."""
+    return (h.mean(0) if average is None else average.matmul(h)).sigmoid()
 
-    With several whole graphs side by side, one summary each: `member` [N] int64 numbers each node's graph, result [G, D]. The
-    summary of a batch of sampled sub-graphs is the one of all its patches.
+
+def average_of_graphs(graph: Graph) -> SparseMatrix | None:
+    """The matrix [G, N] that takes the mean over each of G whole graphs side by side.
+
+    None where a batch has one summary: of a single graph, or of all the patches of sampled sub-graphs.
     """
-    if member is None:
-        return h.mean(0).sigmoid()
-    sizes = torch.bincount(member)
-    nodes = torch.arange(len(member), device=member.device)
-    average = SparseMatrix.from_coo(member, nodes, sizes.reciprocal()[member], (len(sizes), len(member)))
-    return (average @ h).sigmoid()
+    if graph.graph is None or graph.roots is not None:
+        return None
+    sizes = torch.bincount(graph.graph)
+    nodes = torch.arange(len(graph), device=sizes.device)
+    return SparseMatrix.from_coo(graph.graph, nodes, sizes.reciprocal()[graph.graph], (len(sizes), len(graph)))
 
 
 class BilinearDiscriminator(nn.Module):
-    """D(h, s) = hᵀ B s + b as a logit (eq. 4; the paper's σ is in the loss).
+    """D(h, s) = hᵀ B s + b as a logit; the paper's σ is in the loss, its W is B here.
 
     :param init: "tensor": B Xavier-uniform as the 1×D×D tensor of the reference code, U(±√(6 / (D² + D))); "matrix": as a matrix,
         U(±√(6 / 2D)); "uniform": U(±1/√D), as in torch_geometric.
@@ -114,13 +112,13 @@ class BilinearDiscriminator(nn.Module):
             else:
                 nn.init.xavier_uniform_(self.weight[None] if init == "tensor" else self.weight, generator=generator)
 
-    def forward(self, h: Tensor, s: Tensor, member: Tensor | None = None) -> Tensor:
-        """Scores [N] of patches h [N, D] with the summary s [D], or with row member[i] of the summaries s [G, D].
+    def forward(self, h: Tensor, s: Tensor, judged_by: Tensor | None = None) -> Tensor:
+        """Scores [N] of patches h [N, D] with the summary s [D], or of patch i with row judged_by[i] of the summaries s [G, D].
 
         B s comes first: one product of a matrix and a vector instead of N.
         """
         v = s @ self.weight.t()
-        scores = h @ v if member is None else (h * v[member]).sum(1)
+        scores = h @ v if judged_by is None else (h * v[judged_by]).sum(1)
         return scores if self.bias is None else scores + self.bias
 
 
@@ -140,6 +138,11 @@ def fused_adam(parameters: list[nn.Parameter], lr: float) -> torch.optim.Adam:
 
 def build_dgi(encoder: Encoder, context: ObjectiveContext, options: DGIOptions, generator: torch.Generator) -> DeepGraphInfomax:
     """The objective `dgi`. Raises UnfitError for an encoder of another form, OptionError for an unknown corruption."""
+    if not isinstance(encoder, GraphEncoder) or "node" not in encoder.feature_shapes:
+        raise UnfitError(
+            f"Objective dgi trains encoders that have `prepare`, `transform` and `propagate` and a feature node, and "
+            f"{type(encoder).__name__} has not; choose --encoder gcn or graph-mean."
+        )
     (width,) = encoder.feature_shapes["node"]
     samplings: dict[str, Sampling] = {
         "graph": WholeGraph(),
@@ -161,10 +164,12 @@ def _samples(h: Tensor, graph: Graph) -> Tensor:
     return h if graph.roots is None else h[: graph.roots]
 
 
-@torch.compiler.disable
-def _corrupt(corruption: Corruption, encoder: GraphEncoder, graph: Graph, generator: torch.Generator) -> Corrupted:
-    """Random numbers and sparse matrices are made before, and outside of, what torch.compile sees."""
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _prepare(
+    corruption: Corruption, encoder: GraphEncoder, graph: Graph, generator: torch.Generator
+) -> tuple[Corrupted, SparseMatrix | None]:
+    """Random numbers and sparse matrices are made first, outside of what torch.compile sees, so that the rest is one piece."""
     corrupted = corruption(graph, generator)
     encoder.prepare(graph)
     encoder.prepare(corrupted.graph)
-    return corrupted
+    return corrupted, average_of_graphs(graph)

@@ -6,15 +6,16 @@ An objective that corrupts a graph by permuting the rows of its features needs o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 import torch.nn.functional as F
-from harness import Description, Encoder, Graph, SparseMatrix
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from harness import Description, Encoder, Graph, SparseMatrix
 from harness_graphs.spec import GCNOptions, GraphMeanOptions
 
 
@@ -43,8 +44,7 @@ class GCN(Encoder):
 
     def __init__(self, features: int, options: GCNOptions, generator: torch.Generator) -> None:
         super().__init__()
-        widths = [features] + [options.hidden] * options.layers
-        self.layers = nn.ModuleList(_Layer(*pair, options.slopes == "per-channel", generator) for pair in pairwise(widths))
+        self.layers = _layers(features, options, generator)
         self.propagation: str = options.propagation
         self.feature_shapes = {"node": (options.hidden,)}
 
@@ -79,8 +79,7 @@ class GraphMean(Encoder):
 
     def __init__(self, features: int, options: GraphMeanOptions, generator: torch.Generator) -> None:
         super().__init__()
-        widths = [features] + [options.hidden] * options.layers
-        self.layers = nn.ModuleList(_Layer(*pair, options.slopes == "per-channel", generator) for pair in pairwise(widths))
+        self.layers = _layers(features, options, generator)
         self.skips = nn.ParameterList(_xavier(features, options.hidden, generator) for _ in range(options.layers - 1))
         self.feature_shapes = {"node": (options.hidden,)}
 
@@ -135,6 +134,12 @@ class _Layer(nn.Module):
         return prelu(spread + self.bias, self.slope)
 
 
+def _layers(features: int, options: GCNOptions | GraphMeanOptions, generator: torch.Generator) -> Sequence[_Layer]:
+    widths = [features] + [options.hidden] * options.layers
+    layers = nn.ModuleList(_Layer(*pair, options.slopes == "per-channel", generator) for pair in pairwise(widths))
+    return cast("Sequence[_Layer]", layers)  # which torch types as a list of any modules
+
+
 def _xavier(inputs: int, outputs: int, generator: torch.Generator) -> nn.Parameter:
     return nn.Parameter(nn.init.xavier_uniform_(torch.empty(inputs, outputs), generator=generator))
 
@@ -147,8 +152,7 @@ def prelu(x: Tensor, slope: Tensor) -> Tensor:
     """
     if torch.compiler.is_compiling():
         return F.prelu(x, slope)  # the compiler makes its own backward pass, without branches
-    result: Tensor = _PReLU.apply(x, slope)
-    return result
+    return cast(Tensor, _PReLU.apply(x, slope))  # type: ignore[no-untyped-call]
 
 
 class _PReLU(torch.autograd.Function):

@@ -300,6 +300,7 @@ def test_a_layer_is_traced_as_one_graph(graph: Graph) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")  # the compiler's own, at its import
 def test_a_layer_compiled_to_machine_code_agrees(graph: Graph) -> None:
     weight = random_dense(4, 3)
     torch.testing.assert_close(torch.compile(layer, fullgraph=True)(graph, weight), layer(graph, weight))
