@@ -18,7 +18,8 @@ class Encoder(nn.Module, ABC):
     """
 
     feature_shapes: Mapping[str, tuple[int, ...]]
-    """Shape of each feature for one sample, in the order of the spec (the default feature first): {"y": (64,), "conv": (256, 4, 4)}."""
+    """Shape of each feature for one sample, in the order of the spec, the default feature first:
+    {"y": (64,), "conv": (256, 4, 4)}."""
 
     @abstractmethod
     def forward(self, batch: Any) -> dict[str, Tensor]:

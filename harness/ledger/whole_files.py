@@ -240,9 +240,9 @@ def _cause(path: Path, error: OSError) -> str:
         return f"the disk is full or the quota used up ({_free(ancestor)}); free some space or choose another folder"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"the folder {ancestor} is not writable; change its permissions or choose another folder"
-    if not ancestor.is_dir():
+    if not os.path.isdir(ancestor):
         return f"{ancestor} is a file and not a folder; move it away or choose another folder"
-    if path.is_dir():
+    if os.path.isdir(path):
         return "it is a folder; move it away or choose another name"
     if error.errno == errno.ENAMETOOLONG:
         return "its name is too long; choose a shorter one"

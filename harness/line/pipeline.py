@@ -177,7 +177,8 @@ class _Computation:
 
     def _trainer(self, objective: Objective) -> Trainer:
         training = self.run.identity.training
-        assert training.epochs is not None and training.batch_size is not None
+        assert training.epochs is not None
+        assert training.batch_size is not None
         return Trainer(
             objective,
             self.data.dataset.pretrain,
@@ -316,7 +317,7 @@ class _Computation:
 
 def _load(run: PlannedRun, workplace: Workplace) -> LoadedData:
     started = time.perf_counter()
-    entry = workplace.catalog.dataset(run.identity.data.name)
+    entry = workplace.catalog.dataset(run.parts["data"])
     files, _ = locate_files(entry.spec, workplace.roots, workplace.cache, trust_first=workplace.trust_first)
     dataset = build_dataset(
         entry, run, DataContext(files=files, cache=workplace.cache / "decoded" / run.identity.data.recipe_sha256[:16])

@@ -14,7 +14,9 @@ imported, and not even NumPy or SciPy objects are filled from it: arrays are mad
 
 from __future__ import annotations
 
+import io
 import pickle
+import pickletools
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ from harness_graphs.spec import GraphDataOptions
 
 PROTOCOL = "planetoid-public"
 VALIDATION_NODES = 500
+PICKLE_PROTOCOL = 2
 
 Ints = NDArray[np.int64]
 
@@ -113,6 +116,10 @@ def rows_to_sum_one(x: SparseMatrix) -> SparseMatrix:
 # -------------------------------------------------------------------------------------- what a pickle may contain
 
 
+class _Refused(Exception):
+    """A pickle holds something that these files have no need of; the text says what."""
+
+
 class _Inert:
     """Base of the stand-ins. Each takes its state itself, so a pickle can set no attribute of it or of its class."""
 
@@ -125,10 +132,10 @@ class _Type(_Inert):
     __slots__ = ()
 
     def __new__(cls) -> _Type:
-        raise pickle.UnpicklingError("an array that is made directly")
+        raise _Refused("an array that is made directly")
 
     def __setstate__(self, state: Any) -> None:
-        raise pickle.UnpicklingError("a type with a state")
+        raise _Refused("a type with a state")
 
 
 class _DType(_Inert):
@@ -139,13 +146,13 @@ class _DType(_Inert):
 
     def __init__(self, code: str, align: Any = None, copy: Any = None) -> None:
         if code not in self.KNOWN:
-            raise pickle.UnpicklingError(f"numbers of type {code!r}")
+            raise _Refused(f"numbers of type {code!r}")
         self.code, self.order = code, "<"
 
     def __setstate__(self, state: Any) -> None:
         _, order, fields, names, subtype, *_ = state
         if order not in ("<", "|") or (fields, names, subtype) != (None, None, None):
-            raise pickle.UnpicklingError("numbers that are not plain little-endian ones")
+            raise _Refused("numbers that are not plain little-endian ones")
 
 
 class _Array(_Inert):
@@ -156,12 +163,12 @@ class _Array(_Inert):
 
     def __init__(self, subtype: Any, shape: Any, code: Any) -> None:
         if subtype is not _Type:
-            raise pickle.UnpicklingError("an array of another class")
+            raise _Refused("an array of another class")
 
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, fortran, data = state
         if not isinstance(dtype, _DType) or not isinstance(data, str | bytes):
-            raise pickle.UnpicklingError("an array that is not of plain numbers")
+            raise _Refused("an array that is not of plain numbers")
         raw = data.encode("latin1") if isinstance(data, str) else data
         flat = np.frombuffer(raw, dtype=np.dtype(dtype.order + dtype.code))
         self.values = flat.reshape([int(size) for size in shape], order="F" if fortran else "C")
@@ -205,11 +212,11 @@ class _Encoded(_Inert):
 
     def __new__(cls, text: str, encoding: str) -> bytes:  # type: ignore[misc]
         if encoding != "latin1":
-            raise pickle.UnpicklingError(f"bytes in the encoding {encoding!r}")
+            raise _Refused(f"bytes in the encoding {encoding!r}")
         return text.encode("latin1")
 
     def __setstate__(self, state: Any) -> None:
-        raise pickle.UnpicklingError("bytes with a state")
+        raise _Refused("bytes with a state")
 
 
 _ALLOWED: Mapping[tuple[str, str], Any] = {
@@ -228,8 +235,20 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"the object {module}.{name}, which such a file has no need of")
+            raise _Refused(f"the object {module}.{name}, which such a file has no need of")
         return _ALLOWED[module, name]
+
+
+def _check_opcodes(content: bytes) -> None:
+    """Refuse opcodes that Python 2 did not have, and numbered notes beyond what fits the file: room is made for all up to them.
+
+    Raises _Refused, or ValueError when the bytes are no pickle.
+    """
+    for opcode, argument, _ in pickletools.genops(content):
+        if opcode.proto > PICKLE_PROTOCOL:
+            raise _Refused(f"the opcode {opcode.name} of a later pickle protocol")
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > len(content):
+            raise _Refused(f"a note numbered {argument}")
 
 
 # ----------------------------------------------------------------------------------------------------- the files
@@ -287,13 +306,14 @@ class _Reader:
             raise self._corrupt(part, otherwise)
 
     def _load(self, part: str) -> Any:
-        with self._place(part).open("rb") as file:
-            try:
-                return _Unpickler(file, encoding="latin1").load()
-            except pickle.UnpicklingError as error:
-                raise self._corrupt(part, str(error)) from None
-            except Exception as error:  # whatever a malformed pickle makes the machine stumble over
-                raise self._corrupt(part, f"a malformed pickle ({type(error).__name__}: {error})") from None
+        content = self._bytes(part)
+        try:
+            _check_opcodes(content)
+            return _Unpickler(io.BytesIO(content), encoding="latin1").load()
+        except _Refused as error:
+            raise self._corrupt(part, str(error)) from None
+        except Exception as error:  # whatever a malformed pickle makes the unpickler stumble over
+            raise self._corrupt(part, f"a malformed pickle ({type(error).__name__})") from None
 
     def _bytes(self, part: str) -> bytes:
         return self._place(part).read_bytes()
