@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
 from harness.catalog.catalog import Catalog
 from harness.catalog.discovery import Plugins, load_plugins
+from harness.catalog.kinds import USER
 from harness.contracts.specs import BudgetName
 from harness.errors import HarnessError, UsageError
 from harness.execution import Outcome, Settings, execute, hashes_for
 from harness.ledger.frames import Records
-from harness.line.planning import Plan, Precision, Request, plan, plan_evaluation, read_run
+from harness.line.planning import Plan, PlannedRun, Precision, Request, plan, plan_evaluation, read_run, recipe_sha256
 
 if TYPE_CHECKING:
     from harness.trained import TrainedRun
     from harness.userdata import UserData
+
+
+DEVICES = ("auto", "cpu", "cuda")
 
 
 @functools.cache
@@ -65,34 +70,32 @@ def run(
     Raises UsageError for a request that makes no sense, DataError for data that cannot be had.
     """
     plugins, catalog = installed()
-    name = data
     if not isinstance(data, str):
-        catalog = catalog.with_dataset(data.spec, data.build, protocols=[data.protocol])
-        name = data.spec.name
-    assert isinstance(name, str)
+        catalog = _with_user_data(catalog, data)
+        data = data.spec.name
     request = Request(
         method=method,
-        data=name,
+        data=data,
         seeds=_seeds(seed, seeds),
         protocol=protocol,
         encoder=encoder,
-        features=None if features is None else tuple(features),
-        evaluators=None if evaluators is None else tuple(evaluators),
+        features=_names("features", features),
+        evaluators=_names("evaluators", evaluators),
         options=_assignments(options),
         budget=budget,
-        precision=precision,
+        precision=_one_of("precision", precision, get_args(Precision)),  # type: ignore[arg-type]
         references=references,
     )
-    planned = plan_request(request, catalog, trust_first=trust_first)
     settings = Settings(
         out=Path(out),
         store=None if store is None else Path(store),
-        device=device,
-        threads=threads,
+        device=_one_of("device", device, DEVICES),
+        threads=_threads(threads),
         rerun=rerun,
         trust_first=trust_first,
         command="harness.run(...)",
     )
+    planned = plan_request(request, catalog, trust_first=trust_first)
     return _records(execute(planned, catalog, plugins, settings))
 
 
@@ -104,6 +107,7 @@ def evaluate(
     options: Mapping[str, Any] | Sequence[str] = (),
     data: UserData | None = None,
     device: str = "auto",
+    threads: int | None = None,
     store: str | Path | None = None,
     rerun: bool = False,
 ) -> Records:
@@ -112,15 +116,21 @@ def evaluate(
     :param folder: the run's folder, e.g. "runs/cora/dgi-s0-1f0c2d3e".
     :param features: features to judge; default: those the run was planned with.
     :param data: the run's own data again, where it was trained on data passed in from Python.
+
+    Raises UsageError when the folder holds no finished training.
     """
     plugins, catalog = installed()
     if data is not None:
-        catalog = catalog.with_dataset(data.spec, data.build, protocols=[data.protocol])
+        catalog = _with_user_data(catalog, data)
     folder = Path(folder)
-    planned = plan_evaluation(read_run(folder), evaluators, features, _assignments(options), catalog)
-    out = folder.resolve().parent.parent
+    chosen = _names("evaluators", evaluators) or ()
+    planned = plan_old_run(folder, chosen, _names("features", features), _assignments(options), catalog)
     settings = Settings(
-        out=out, store=None if store is None else Path(store), device=device, rerun=False, command="harness.evaluate(...)"
+        out=folder.resolve().parent.parent,
+        store=None if store is None else Path(store),
+        device=_one_of("device", device, DEVICES),
+        threads=_threads(threads),
+        command="harness.evaluate(...)",
     )
     return _records(execute(Plan(runs=(planned,)), catalog, plugins, settings, judge_again=rerun))
 
@@ -190,10 +200,35 @@ def from_graph(
 # ----------------------------------------------------------------------------------- shared with the command line
 
 
-def plan_request(request: Request, catalog: Catalog, *, trust_first: bool = False) -> Plan:
-    """Plan with the hashes that this user has trusted before (or, with `trust_first`, trusts now)."""
-    locked = hashes_for(request.data, catalog, trust_first=trust_first)
+def plan_request(request: Request, catalog: Catalog, *, trust_first: bool = False, fetch: bool = True) -> Plan:
+    """Plan with the hashes that this user has trusted before (or, with `trust_first`, trusts now).
+
+    :param fetch: whether files may be fetched for their hashes; without it they are planned as not known yet.
+    """
+    locked = hashes_for(request.data, catalog, trust_first=trust_first and fetch)
     return plan(request, catalog, locked_hashes=locked, trust_first=trust_first)
+
+
+def plan_old_run(
+    folder: Path, evaluators: Sequence[str], features: Sequence[str] | None, options: Sequence[str], catalog: Catalog
+) -> PlannedRun:
+    """Plan the evaluation of a finished run. Raises UsageError when its folder holds none, or its data are not there."""
+    run = read_run(folder)
+    if not (folder / "training.json").is_file():
+        raise UsageError(f"{folder} holds no finished training; run `harness run` again to finish it.")
+    place = folder.resolve()
+    if PurePosixPath(place.parent.name, place.name) != run.folder:
+        raise UsageError(f"{folder} was moved or renamed: it is the run {run.folder}, and its folder must end so.")
+    name = run.identity.data.name
+    if run.parts["data"].startswith(f"{USER}/"):
+        found = next((entry for entry in catalog.entries("dataset") if entry.distribution == USER), None)
+        if found is None:
+            raise UsageError(
+                f"{folder} was trained on data passed in from Python; pass the same again: harness.evaluate(..., data=...)."
+            )
+        if found.name != name or recipe_sha256(found.spec.recipe, {}) != run.identity.data.recipe_sha256:
+            raise UsageError(f"`data` is not what {folder} was trained on ({name}); pass the same values, labels and parts.")
+    return plan_evaluation(run, evaluators, features, options, catalog)
 
 
 def _records(outcome: Outcome) -> Records:
@@ -202,25 +237,60 @@ def _records(outcome: Outcome) -> Records:
     return Records(outcome.records)
 
 
+def _with_user_data(catalog: Catalog, data: UserData) -> Catalog:
+    if not hasattr(data, "protocol"):
+        raise UsageError(f"`data` is a {type(data).__name__}; give a name, or wrap it with harness.from_arrays or from_graph.")
+    return catalog.with_dataset(data.spec, data.build, protocols=[data.protocol])
+
+
 def _seeds(seed: int | None, seeds: int | Sequence[int] | None) -> tuple[int, ...]:
     if seed is not None and seeds is not None:
         raise UsageError("Give either `seed` (that one) or `seeds` (how many, or which), not both.")
-    if seed is not None:
-        return (seed,)
-    if seeds is None:
-        return (0,)
-    if isinstance(seeds, int):
-        if seeds < 1:
-            raise UsageError(f"`seeds` is {seeds}; at least one seed is needed.")
-        return tuple(range(seeds))
-    return tuple(seeds)
+    try:
+        if seed is not None:
+            chosen = [operator.index(seed)]
+        elif seeds is None:
+            chosen = [0]
+        elif hasattr(seeds, "__iter__"):
+            chosen = [operator.index(each) for each in seeds]
+        else:
+            chosen = list(range(operator.index(seeds)))
+    except TypeError:
+        raise UsageError("Seeds are whole numbers: `seed=3`, `seeds=5` or `seeds=[0, 1, 4]`.") from None
+    if not chosen or min(chosen) < 0:
+        raise UsageError(f"`seeds` is {seed if seeds is None else seeds}; give at least one seed, none of them below 0.")
+    return tuple(dict.fromkeys(chosen))
 
 
-def _assignments(options: Mapping[str, Any] | Sequence[str]) -> tuple[str, ...]:
+def _names(argument: str, names: Sequence[str] | str | None) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    chosen = (names,) if isinstance(names, str) else tuple(names)
+    if not chosen:
+        raise UsageError(f"`{argument}` names nothing; leave it out for the default.")
+    return chosen
+
+
+def _one_of(argument: str, value: str, allowed: Sequence[str]) -> str:
+    if value not in allowed:
+        raise UsageError(f"`{argument}` is {value!r}; it is one of {', '.join(allowed)}.")
+    return value
+
+
+def _threads(threads: int | None) -> int | None:
+    if threads is not None and threads < 1:
+        raise UsageError(f"`threads` is {threads}; at least one thread is needed.")
+    return threads
+
+
+def _assignments(options: Mapping[str, Any] | Sequence[str] | str) -> tuple[str, ...]:
+    if isinstance(options, str):
+        return (options,)
     if not isinstance(options, Mapping):
         return tuple(options)
     return tuple(f"{key}={_text(value)}" for key, value in options.items())
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    """A value as `-o` takes it; numbers and arrays of NumPy become plain ones."""
+    return value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=lambda array: array.tolist()).decode()

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from harness.catalog.catalog import Catalog
 from harness.catalog.discovery import Plugins
+from harness.contracts.specs import FilesRecipe
 from harness.data.files import cache_folder, data_roots, locate_files, read_lock
 from harness.errors import DataError, PluginError, UnfitError
 from harness.ledger.records import Record
@@ -108,7 +109,7 @@ def execute(plan: Plan, catalog: Catalog, plugins: Plugins, settings: Settings, 
                 continue
             try:
                 made.update({record.id: record for record in compute(each.run, each.missing, workplace)})
-            except (DataError, PluginError, UnfitError) as error:
+            except (DataError, PluginError) as error:
                 if str(error) not in problems:
                     problems.append(str(error))
     records = []
@@ -126,7 +127,8 @@ def hashes_for(name: str, catalog: Catalog, *, trust_first: bool) -> dict[str, s
     cache = cache_folder()
     entry = catalog.dataset(name)
     locked = read_lock(cache, entry.spec.name)
-    if locked or not trust_first:
+    files = entry.spec.recipe.files if isinstance(entry.spec.recipe, FilesRecipe) else ()
+    if not trust_first or all(file.sha256 or file.path in locked for file in files):
         return locked
     _, taken = locate_files(entry.spec, data_roots(), cache, trust_first=True)
     return taken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from harness.catalog.catalog import Catalog
     from harness.catalog.discovery import Plugins
     from harness.leaderboard.tables import Row, Table
+
+_LOG = logging.getLogger(__name__)
 
 _LINE_EVERY_S = 10.0
 """How often a plain line tells how training goes, where there is no terminal."""
@@ -74,7 +77,7 @@ def announce(work: Sequence[Pending], settings: Settings) -> None:
     first = compared[0].run
     cells = sum(len(each.missing) for each in missing)
     click.echo(
-        f"{len(missing)} runs, {cells} cells to compute. {first.identity.method.name}: {_length(first)}, "
+        f"{_count(len(missing), 'run')}, {_count(cells, 'cell')} to compute. {first.identity.method.name}: {_length(first)}, "
         f"budget {first.budget}{_estimate(compared, settings)}.",
         err=True,
     )
@@ -85,7 +88,7 @@ def _length(run: PlannedRun) -> str:
     if training.epochs is None:
         return "no training"
     stop = f", stopping after {training.patience} without a better loss" if training.patience is not None else ""
-    return f"at most {training.epochs:,} epochs{stop}" if stop else f"{training.epochs:,} epochs"
+    return f"at most {training.epochs:,} epochs{stop}" if stop else _count(training.epochs, "epoch")
 
 
 def _estimate(work: Sequence[Pending], settings: Settings) -> str:
@@ -247,10 +250,12 @@ def show_results(outcome: Outcome, plan: Plan, catalog: Catalog, settings: Setti
     for record in outcome.records:
         if record.error is not None:
             click.echo(f"{record.status}: {plan_name(record)}: {record.error.message}", err=True)
+            if record.error.traceback:
+                _LOG.info(record.error.traceback)
     done = len(outcome.records) - outcome.computed
-    click.echo(f"{outcome.computed} cells computed, {done} found. Records: {settings.records.folder}. Run folders: {settings.out}.")
+    click.echo(f"{_count(outcome.computed, 'cell')} computed, {done} found. Records: {settings.records.folder}. Run folders: {settings.out}.")
     if any(not row.reference and row.seeds < SEEDS_TO_RANK for table in tables for row in table.rows):
-        click.echo(f"Fewer than {SEEDS_TO_RANK} seeds are shown and not ranked on a leaderboard; add --seeds 5.")
+        click.echo(f"Fewer than {SEEDS_TO_RANK} seeds are shown and not ranked on a leaderboard; `harness run` with --seeds 5 adds more.")
 
 
 def plan_name(record: Record) -> str:
@@ -324,6 +329,10 @@ def _row(row: Row) -> list[str]:
 
 def _spread(value: float, std: float | None) -> str:
     return f"{value:.2f}" if std is None else f"{value:.2f} ± {std:.2f}"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def _duration(seconds: float) -> str:

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from harness.catalog.kinds import Kind
+from harness.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from harness.catalog.catalog import Catalog, Entry
@@ -63,7 +64,12 @@ def show(name: str, as_json: bool) -> None:
     from harness.api import installed
 
     catalog = installed()[1]
-    entries = catalog.find(name)
+    try:
+        entries = catalog.find(name)
+    except UnknownNameError as error:
+        if error.nearest or error.kind != "part":
+            raise
+        raise UsageError(f"There is no part named {name!r}; `harness list` shows what there is.") from None
     if as_json:
         _print_json([_details(entry, catalog) for entry in entries])
         return
@@ -221,7 +227,10 @@ def _run_state(folder: Path) -> dict[str, Any]:
         state = "interrupted"
     else:
         state = "begun"
-    run = read_run(folder)
+    try:
+        run = read_run(folder)
+    except UsageError:  # one damaged folder does not hide the others
+        return {"folder": str(folder), "state": "unreadable", "name": None, "run": None, "bytes": _size(folder)}
     return {"folder": str(folder), "state": state, "name": run.name, "run": run.identity.sha256, "bytes": _size(folder)}
 
 

@@ -19,7 +19,12 @@ PRECISIONS = ("32", "bf16")
 
 def _names(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
     """Names separated by commas."""
-    return None if value is None else tuple(name.strip() for name in value.split(",") if name.strip())
+    if value is None:
+        return None
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not names:
+        raise click.BadParameter("it names nothing; leave it out for the default.", context, parameter)
+    return names
 
 
 _OUT = click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where run folders go.")
@@ -34,6 +39,9 @@ _OPTION = click.option(
     multiple=True,
     metavar="PART.KEY=VALUE",
     help="Set an option; parts: data, encoder, objective, train, evaluator.NAME.",
+)
+_EVALUATOR_OPTION = click.option(
+    "-o", "options", multiple=True, metavar="evaluator.NAME.KEY=VALUE", help="Set an option of an evaluator."
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout and nothing else there.")
 _CHECKPOINTS = click.option(
@@ -59,7 +67,7 @@ _CHECKPOINTS = click.option(
 @_OPTION
 @click.option("--budget", type=click.Choice(BUDGETS), default=None, help="Preset of training and evaluators.  [default: paper]")
 @_DEVICE
-@click.option("--precision", type=click.Choice(PRECISIONS), default="32", show_default=True, help="Arithmetic of training.")
+@click.option("--precision", type=click.Choice(PRECISIONS), default=None, help="Arithmetic of training.  [default: 32]")
 @_THREADS
 @_OUT
 @_STORE
@@ -82,7 +90,7 @@ def run(
     options: tuple[str, ...],
     budget: str | None,
     device: str,
-    precision: str,
+    precision: str | None,
     threads: int | None,
     out: Path,
     store: Path | None,
@@ -111,6 +119,8 @@ def run(
         checkpoint_every_s=checkpoint_every,
         command=command_line(),
     )
+    if seed is not None and seeds is not None:
+        raise click.UsageError("Give either --seed (that one) or --seeds (how many), not both.")
     if suite is not None:
         _refuse_with_suite(
             {
@@ -120,6 +130,7 @@ def run(
                 "--encoder": encoder,
                 "--features": features,
                 "-o": options,
+                "--precision": precision,
             }
         )
         requests = plan_suite(suite, catalog, seed=seed, seeds=seeds, budget=budget, evaluators=evaluators, references=references)
@@ -127,8 +138,6 @@ def run(
         if method is None or data is None:
             missing = "--method" if method is None else "--data"
             raise click.UsageError(f"{missing} is missing; for example: harness run --method ae --data digits")
-        if seed is not None and seeds is not None:
-            raise click.UsageError("Give either --seed (that one) or --seeds (how many), not both.")
         requests = [
             Request(
                 method=method,
@@ -144,11 +153,13 @@ def run(
                 references=references,
             )
         ]
-    plans = [plan_request(request, catalog, trust_first=trust_first) for request in requests]
+    plans = [plan_request(request, catalog, trust_first=trust_first, fetch=not dry_run) for request in requests]
     planned = Plan(
         runs=tuple({run.identity.sha256 + repr(run.cells): run for each in plans for run in each.runs}.values()),
         left_out=tuple(dict.fromkeys(reason for each in plans for reason in each.left_out)),
     )
+    for reason in planned.left_out:
+        click.echo(f"Left out: {reason}", err=True)
     work = pending(planned, settings, again=rerun)
     if dry_run:
         display.show_plan(work, as_json=as_json)
@@ -169,7 +180,7 @@ def run(
 @click.argument("run_dir", type=click.Path(path_type=Path))
 @click.option("--evaluators", callback=_names, required=True, help="Evaluators, comma-separated.")
 @click.option("--features", callback=_names, help="Features, comma-separated.  [default: the run's]")
-@_OPTION
+@_EVALUATOR_OPTION
 @_DEVICE
 @_THREADS
 @_STORE
@@ -187,13 +198,13 @@ def evaluate(
     as_json: bool,
 ) -> int:
     """Score an old run again with more evaluators; nothing is trained."""
-    from harness.api import installed
+    from harness.api import installed, plan_old_run
     from harness.cli import display
     from harness.execution import Settings, execute, pending
-    from harness.line.planning import Plan, plan_evaluation, read_run
+    from harness.line.planning import Plan
 
     plugins, catalog = installed()
-    planned = Plan(runs=(plan_evaluation(read_run(run_dir), evaluators, features, options, catalog),))
+    planned = Plan(runs=(plan_old_run(run_dir, evaluators, features, options, catalog),))
     settings = Settings(out=run_dir.resolve().parent.parent, store=store, device=device, threads=threads, command=command_line())
     with display.progress(plugins, pending(planned, settings, again=rerun)):
         outcome = execute(planned, catalog, plugins, settings, judge_again=rerun)

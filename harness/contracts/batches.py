@@ -30,7 +30,8 @@ class Batch:
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        forbidden = LABEL_WORDS.intersection(inspect.get_annotations(cls))
+        fields = {name for base in cls.__mro__ for name in inspect.get_annotations(base)}
+        forbidden = [name for name in fields if LABEL_WORDS.intersection(name.lower().split("_"))]
         if forbidden:
             raise TypeError(f"{cls.__name__} declares {', '.join(sorted(forbidden))}: a batch has no place for labels.")
 

@@ -80,7 +80,8 @@ class Task:
         by_class = order[np.argsort(strata[order], kind="stable")]
         sizes = np.unique(strata, return_counts=True)[1]
         rank = np.concatenate([np.arange(size) for size in sizes])
-        quota = np.repeat(np.maximum(1, np.floor(sizes * fraction)), sizes)
+        # At least one of a class, but never its only sample.
+        quota = np.repeat(np.minimum(np.maximum(1, np.floor(sizes * fraction)), sizes - 1), sizes)
         held_out = rank < quota
         return self.train.take(np.sort(by_class[~held_out])), self.train.take(np.sort(by_class[held_out]))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -68,10 +69,44 @@ def resolve_options(part: str, options: type[O], *layers: Mapping[str, Any]) -> 
     for key in merged:
         if key not in known:
             raise OptionError(_unknown_key(part, key, known))
+    kinds = {field.name: field.type for field in msgspec.structs.fields(options)}
+    read = {key: None if _means_none(value, kinds[key]) else value for key, value in merged.items()}
     try:
-        return msgspec.convert(merged, options, strict=False)
+        resolved = msgspec.convert(read, options, strict=False)
     except msgspec.ValidationError as error:
         raise OptionError(f"Option {_place(part, str(error), merged)}.") from None
+    for key, value in msgspec.structs.asdict(resolved).items():
+        if not _is_finite(value):
+            raise OptionError(f"Option {part}.{key}={merged.get(key, value)!r}: a finite number is expected.")
+    return resolved
+
+
+def _means_none(value: Any, kind: Any) -> bool:
+    """Whether "none" is typed for a field that can be None and cannot be that word."""
+    if not (isinstance(value, str) and value.lower() == "none"):
+        return False
+    try:
+        msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError:
+        return _accepts_none(kind)
+    return False
+
+
+def _accepts_none(kind: Any) -> bool:
+    try:
+        msgspec.convert(None, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether no float in a value of an option is NaN or infinite: a record could not hold it."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, Mapping):
+        return all(_is_finite(each) for each in value.values())
+    return not isinstance(value, list | tuple | set | frozenset) or all(_is_finite(each) for each in value)
 
 
 def parse_assignment(text: str) -> tuple[str, str, Any]:

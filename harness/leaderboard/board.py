@@ -11,6 +11,7 @@ spread over probes, restarts or samples within one cell is kept apart, under its
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -270,7 +271,7 @@ def _within(cells: Sequence[Cell]) -> tuple[Within, ...]:
     for cell in cells:
         if cell.std is not None and cell.over is not None:
             by_kind[cell.over].append(cell.std)
-    return tuple(Within(over=over, std=statistics.fmean(by_kind[over]), seeds=len(by_kind[over])) for over in sorted(by_kind))
+    return tuple(Within(over=over, std=statistics.mean(by_kind[over]), seeds=len(by_kind[over])) for over in sorted(by_kind))
 
 
 def _reproduction(row: _Attempts, quantity: Quantity | None) -> tuple[bool | None, float | None]:
@@ -284,7 +285,7 @@ def _reproduction(row: _Attempts, quantity: Quantity | None) -> tuple[bool | Non
         values = [metric.value for metric in metrics if metric]
         agree &= not values or (len(set(values)) == 1 and len(values) == len(metrics))
         largest = max(largest, max(values) - min(values)) if values else largest
-    return agree, largest
+    return agree, largest if math.isfinite(largest) else None
 
 
 # --------------------------------------------------------------------------------- ranks and published numbers

@@ -9,17 +9,24 @@ from functools import lru_cache
 
 
 def mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:
-    """The mean, and the sample standard deviation (divisor n - 1), which one value does not have."""
-    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
+    """The mean, and the sample standard deviation (divisor n - 1), both correctly rounded, so in no need of an order of the values.
+
+    The deviation is None for one value, which has none, and where it is beyond all floats.
+    """
+    mean = statistics.mean(values)
+    try:
+        return mean, statistics.stdev(values) if len(values) > 1 else None
+    except OverflowError:
+        return mean, None
 
 
 def interval_95(values: Sequence[float]) -> tuple[float, float] | None:
-    """The 95 % confidence interval of the mean: mean ± t · sd / sqrt(n). One value has none."""
+    """The 95 % confidence interval of the mean: mean ± t · sd / sqrt(n). None where there is no deviation."""
     mean, sd = mean_and_sd(values)
     if sd is None:
         return None
     half = student_t_95(len(values) - 1) * sd / math.sqrt(len(values))
-    return mean - half, mean + half
+    return (mean - half, mean + half) if math.isfinite(abs(mean) + half) else None
 
 
 @lru_cache

@@ -128,4 +128,4 @@ def _line(record: Record) -> str:
     shown = record.primary or record.metrics[0]
     unit = "" if shown.unit == "1" else f" {shown.unit}"
     spread = "" if shown.std is None else f" ± {shown.std:.2g} over {shown.n} {shown.over or ''}".rstrip()
-    return cell + f"{shown.name} {shown.value:.4g}{spread}{unit}"
+    return cell + f"{shown.name} {shown.value:.4g}{unit}{spread}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -86,13 +87,23 @@ def restore_optimiser(
         if name.startswith(prefix):
             number, key = name.removeprefix(prefix).split("/", 1)
             state.setdefault(int(number), {})[key] = tensor
-    groups = [
-        {key: tuple(v) if isinstance(v, list) and key != "params" else v for key, v in group.items()}
-        for group in document["groups"]
-    ]
+    groups = _typed_like(optimiser.state_dict()["param_groups"], document["groups"])
     optimiser.load_state_dict({"state": state, "param_groups": groups})
     if schedule is not None:
-        schedule.load_state_dict(document["schedule"])
+        schedule.load_state_dict(_typed_like(schedule.state_dict(), document["schedule"]))
+
+
+def _typed_like(fresh: Any, saved: Any) -> Any:
+    """What JSON made of a state, with the tuples and the integer keys that the same state of a fresh object has."""
+    if isinstance(fresh, dict) and isinstance(saved, dict):
+        keys = {str(key): key for key in fresh}
+        typed = {keys.get(key, key): _typed_like(fresh.get(keys.get(key, key)), value) for key, value in saved.items()}
+        return Counter(typed) if isinstance(fresh, Counter) else typed
+    if isinstance(fresh, list | tuple) and isinstance(saved, list):
+        if len(fresh) == len(saved):
+            saved = [_typed_like(one, other) for one, other in zip(fresh, saved, strict=True)]
+        return tuple(saved) if isinstance(fresh, tuple) else saved
+    return saved
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -113,7 +124,18 @@ def network_state(network: torch.nn.Module) -> dict[str, Tensor]:
 
 
 def restore_network(network: torch.nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Copy tensors into a network's parameters and buffers of the same names."""
+    """Copy tensors into a network's parameters and buffers of the same names.
+
+    A buffer that the network has not made yet, or made in another form, becomes the tensor itself.
+    """
+    own = network_state(network)
+    device = next((tensor.device for tensor in own.values()), torch.device("cpu"))
     with torch.no_grad():
-        for name, tensor in network_state(network).items():
-            tensor.copy_(tensors[name])
+        for name in own.keys() | tensors.keys():
+            tensor = tensors[name]
+            path, _, leaf = name.rpartition(".")
+            module = network.get_submodule(path)
+            if leaf in module._buffers and (name not in own or own[name].shape != tensor.shape or own[name].dtype != tensor.dtype):
+                module._buffers[leaf] = tensor.to(device)
+            else:
+                own[name].copy_(tensor)

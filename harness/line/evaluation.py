@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -94,14 +95,17 @@ def _checked(who: str, declared: Mapping[str, MetricSpec], score: Score) -> Metr
     metric = declared.get(score.name)
     if metric is None:
         raise EvaluationError(f"{who} returned {score.name!r}, which its spec does not declare.")
-    value = float(score.value)
+    try:
+        value, std = float(score.value), None if score.std is None else float(score.std)
+    except (TypeError, ValueError):
+        raise EvaluationError(f"{who}: {score.name} is {score.value!r} with spread {score.std!r}, not numbers.") from None
     if not math.isfinite(value):
         raise EvaluationError(f"{who}: {score.name} is {value}.")
     if (metric.lower is not None and value < metric.lower) or (metric.upper is not None and value > metric.upper):
         raise EvaluationError(f"{who}: {score.name} = {value} lies outside [{metric.lower}, {metric.upper}].")
-    if score.std is not None and not (math.isfinite(score.std) and score.std >= 0):
-        raise EvaluationError(f"{who}: the spread of {score.name} is {score.std}.")
-    return Metric(
+    if std is not None and not (math.isfinite(std) and std >= 0):
+        raise EvaluationError(f"{who}: the spread of {score.name} is {std}.")
+    checked = Metric(
         name=score.name,
         value=value,
         unit=metric.unit,
@@ -109,8 +113,12 @@ def _checked(who: str, declared: Mapping[str, MetricSpec], score: Score) -> Metr
         primary=metric.primary,
         split=score.split,
         of=score.of,
-        std=None if score.std is None else float(score.std),
+        std=std,
         over=score.over,
         n=score.n,
         selected=score.selected,
     )
+    try:
+        return msgspec.json.decode(msgspec.json.encode(checked), type=Metric)
+    except (TypeError, ValueError) as error:
+        raise EvaluationError(f"{who}: what it says of {score.name} does not fit into a record: {error}.") from None

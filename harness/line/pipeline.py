@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
+from safetensors import SafetensorError
 
 from harness.catalog.catalog import Catalog
 from harness.catalog.discovery import Plugins
@@ -119,7 +120,7 @@ class _Computation:
     def records(self) -> list[Record]:
         try:
             encoder, objective = self._train()
-        except (StorageError, UsageError):
+        except StorageError:
             raise
         except Exception as error:
             return [self._record(cell, error=error) for cell in self.cells]
@@ -132,7 +133,7 @@ class _Computation:
         run, dataset = self.run, self.data.dataset
         if self.workplace.rerun:
             self.folder.forget_training()
-        labels = dataset.annotations.labels
+        labels = dataset.annotations.labels if run.supervised else None
         multilabel = labels is not None and labels.ndim == 2
         classes = None if labels is None else number_of_classes(labels)
         description = dataset.pretrain.description
@@ -153,8 +154,8 @@ class _Computation:
                 trainer.log if trainer else [],
                 seconds=trainer.seconds if trainer else 0.0,
                 description=description,
-                classes=classes if run.supervised else None,
-                multilabel=multilabel if run.supervised else False,
+                classes=classes,
+                multilabel=multilabel,
                 threads=torch.get_num_threads(),
             )
         self.fabric.to_device(encoder)
@@ -165,15 +166,19 @@ class _Computation:
     def _match_threads(self) -> None:
         """Continue a checkpoint with the threads it was begun with: another number would end in other bits.
 
-        Where the user asked for another number, training begins anew.
+        Where the user asked for another number or device, or the checkpoint cannot be read, training begins anew.
         """
         if not self.folder.checkpoint.exists():
             return
-        begun_with = read_document(self.folder.checkpoint)["threads"]
-        if self.workplace.threads is None:
-            torch.set_num_threads(begun_with)
-        elif begun_with != self.workplace.threads:
+        try:
+            begun = read_document(self.folder.checkpoint)
+            threads, device = int(begun["threads"]), str(begun["device"])
+        except (OSError, ValueError, KeyError, SafetensorError):
+            threads, device = 0, ""
+        if device != self.fabric.device.type or threads != (self.workplace.threads or threads):
             self.folder.forget_training()
+        elif threads > 0:
+            torch.set_num_threads(threads)
 
     def _trainer(self, objective: Objective) -> Trainer:
         training = self.run.identity.training
@@ -237,7 +242,7 @@ class _Computation:
                 modules=objective.exports() if objective else {},
             )
             metrics = evaluate(evaluator, spec, task)
-        except (StorageError, UsageError):
+        except StorageError:
             raise
         except Exception as error:
             return self._record(cell, error=error)
@@ -332,12 +337,13 @@ def _load(run: PlannedRun, workplace: Workplace) -> LoadedData:
 
 
 def _content_sha256(dataset: DataSet, splits: Splits) -> str:
-    """Digest of inputs, labels and splits as loaded."""
+    """Digest of inputs, labels, factors and splits as loaded."""
     labels = dataset.annotations.labels
     return sha256_of(
         {
             "inputs": dataset.inputs.content_sha256(),
             "labels": None if labels is None else _array_sha256(labels),
+            "factors": {name: _array_sha256(values) for name, values in dataset.annotations.factors.items()},
             "splits": {name: _array_sha256(index) for name, index in splits.parts().items()},
         }
     )
@@ -377,11 +383,16 @@ def _failure(error: Exception) -> Failure:
     tail = "" if isinstance(error, HarnessError) else "".join(lines).splitlines()[-_TRACEBACK_LINES:]
     return Failure(
         type=type(error).__name__,
-        message=(str(error) or type(error).__name__)[:2000],
-        traceback="\n".join(tail),
+        message=_utf8(str(error) or type(error).__name__)[:2000],
+        traceback=_utf8("\n".join(tail))[-8000:],
         step=error.step if isinstance(error, DivergedError) else None,
         terms={name: str(value) for name, value in error.terms.items()} if isinstance(error, DivergedError) else {},
     )
+
+
+def _utf8(text: str) -> str:
+    """The text without what UTF-8 cannot hold, such as undecodable bytes of a file name."""
+    return text.encode("utf-8", "replace").decode()
 
 
 @contextmanager

@@ -212,8 +212,13 @@ class _Draft:
         # A reference row is given the compared method's data and encoder options, so that only the training differs.
         shared = _layers(compared.spec, self.data.spec.name, self.request.budget) if compared else layers
         same_encoder = compared is None or method.spec.encoders.get("*") == "*"
-        data_options = self._resolve("data", self.data.spec.options, shared, True)
-        encoder_options = self._resolve("encoder", encoder.spec.options, shared if same_encoder else layers, same_encoder)
+        # A recipe's values for the data set, or for an encoder that is not its own, hold where the part has such an option.
+        shared_data = _where_known("data", self.data.spec.options, shared)
+        encoder_layers = shared if same_encoder else layers
+        if self.request.encoder is not None:
+            encoder_layers = _where_known("encoder", encoder.spec.options, encoder_layers)
+        data_options = self._resolve("data", self.data.spec.options, shared_data, True)
+        encoder_options = self._resolve("encoder", encoder.spec.options, encoder_layers, same_encoder)
         objective_options = self._resolve("objective", objective.spec.options, layers, compared is None)
         train = self._resolve("train", TrainOptions, layers, compared is None)
         features = self._features(method.spec, encoder, compared)
@@ -343,6 +348,12 @@ def _layers(method: MethodSpec, data: str, budget: str, default_budget: bool = F
         offered = ", ".join(["paper", *(name for name in method.budgets if name != "paper")])
         raise UnfitError(f"Method {method.name} has no budget {budget!r}; it has {offered}.")
     return [method.options, method.data_options.get(data, {}), method.budgets.get(budget, {})]
+
+
+def _where_known(part: str, options: type[Options], layers: Sequence[PartLayer]) -> list[PartLayer]:
+    """The layers without the keys of `part` that its options class does not have."""
+    known = {field.name for field in msgspec.structs.fields(options)}
+    return [{part: {key: value for key, value in layer.get(part, {}).items() if key in known}} for layer in layers]
 
 
 def _protocol(request: Request, catalog: Catalog, data: Entry[DataSetSpec]) -> Entry[ProtocolSpec]:

@@ -44,6 +44,8 @@ def represent(
     missing = [name for name in features if name not in found]
     if missing:
         for name, array in _encode(encoder, inputs, missing, fabric).items():
+            if not np.isfinite(array).all():
+                raise EvaluationError(f"Feature {name!r} has values that are not finite; check that training did not diverge.")
             found[name] = _write(folder, name, array, checkpoint_sha256)
     return found
 
@@ -68,6 +70,8 @@ def encode(encoder: Encoder, batches: Any, names: Sequence[str], fabric: Fabric,
                 outputs = encoder(on_device)
             rows = on_device.index.cpu().numpy()
             for name in names:
+                if name not in outputs:
+                    raise PluginError(type(encoder).__name__, f"it declares feature {name!r} and gave {', '.join(outputs)}.")
                 values = outputs[name].float().cpu().numpy()
                 if values.shape != (len(rows), *arrays[name].shape[1:]):
                     raise PluginError(
@@ -94,7 +98,7 @@ def _cached(folder: Path, name: str, checkpoint_sha256: str) -> Represented | No
         if note["checkpoint_sha256"] != checkpoint_sha256 or file_sha256(path) != note["sha256"]:
             return None
         return Represented(np.load(path, mmap_mode="r", allow_pickle=False), note["sha256"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

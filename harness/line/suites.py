@@ -56,12 +56,14 @@ class Suite(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def read_suite(name: str, catalog: Catalog) -> Suite:
     """A suite by its file's path or its name. Raises UsageError when it is neither, or ill-formed."""
     path = Path(name)
-    if not (path.suffix == ".toml" or path.exists()):
+    if not (path.suffix == ".toml" or path.is_file()):
         path = _shipped(catalog.suite(name).spec.path)
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UsageError(f"The suite {path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"The suite {path} is not text in UTF-8.") from None
     try:
         return msgspec.convert(tomllib.loads(text), Suite)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:

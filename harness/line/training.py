@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -75,9 +76,9 @@ class BatchStream:
         return len(self._batches)
 
     @property
-    def at_last_batch(self) -> bool:
-        """Whether the batch that comes next is the last of its epoch."""
-        return self.position == len(self._batches) - 1
+    def left(self) -> int:
+        """Batches that this epoch still has."""
+        return len(self._batches) - self.position
 
     def next(self) -> Any:
         """The next batch."""
@@ -121,8 +122,8 @@ class _Running:
 class StopRule:
     """Follows the watched term: the lowest mean over an epoch, and how many epochs have passed since.
 
-    The value of an epoch is known, and the weights that gave it are kept, *before* the epoch's last update, as in the reference
-    code of Deep Graph Infomax, where an epoch is one step.
+    The value of an epoch is known, and the weights that gave it are kept, *before* the epoch's last update of the watched phase,
+    as in the reference code of Deep Graph Infomax, where an epoch is one step.
     """
 
     def __init__(self, options: TrainOptions) -> None:
@@ -146,12 +147,12 @@ class StopRule:
         return self.patience is not None and self.waited >= self.patience
 
     def _keep(self, network: nn.Module) -> None:
-        state = {name: tensor.detach() for name, tensor in checkpoints.network_state(network).items()}
-        if not self.best:
-            self.best = {name: tensor.clone() for name, tensor in state.items()}
-        else:
-            for name, tensor in state.items():
-                self.best[name].copy_(tensor)
+        for name, tensor in checkpoints.network_state(network).items():
+            kept = self.best.get(name)
+            if kept is not None and kept.shape == tensor.shape and kept.dtype == tensor.dtype:
+                kept.copy_(tensor.detach())
+            else:
+                self.best[name] = tensor.detach().clone()
 
 
 class Trainer:
@@ -176,7 +177,7 @@ class Trainer:
         self.source = source.to(fabric.device)
         self.stream = self._stream("order of batches")
         self.generator = generator(derive_seed(seed, "objective/steps"), fabric.device)
-        self.running = [self._start(phase) for phase in objective.phases()]
+        self.running = [self._start(phase) for phase in self._phases()]
         self.watched_phase, self.watched_term = self._watched()
         self.stop = StopRule(options)
         self.step_index = 0
@@ -185,9 +186,14 @@ class Trainer:
         self._epoch_sum: Tensor | float = 0.0
         self._epoch_values = 0
         self._terms: dict[str, Tensor] = {}
+        """Terms of the current step."""
+        self._newest: dict[str, Tensor | float] = {}
+        """The last value of every term, also of phases that were not due since."""
         self._stopped = False
         self._all_parameters = list(objective.parameters())
         self._trainable = [parameter.requires_grad for parameter in self._all_parameters]
+        own = {id(parameter) for running in self.running for parameter in running.parameters}
+        self._one_phase_has_all = len(self.running) == 1 and own.issuperset(map(id, self._all_parameters))
 
     # ------------------------------------------------------------------------------------------------ the loop
 
@@ -207,9 +213,9 @@ class Trainer:
                     self._step()
                     now = time.perf_counter()
                     self.seconds = already + now - started
-                    if self.progress and now - last_shown >= _SHOWN_EVERY_S:
+                    if now - last_shown >= _SHOWN_EVERY_S:
                         last_shown = now
-                        self.progress(self.step_index, self._total_steps(), self._shown_terms())
+                        self._show(self._total_steps())
                     # A training that has just stopped stands in the middle of a step; it is finished, not saved.
                     if not self._stopped and (interrupted() or now - last_saved >= self.checkpoint_every_s):
                         self._save()
@@ -219,8 +225,7 @@ class Trainer:
             self._check_finite()
             if self.stop.restore_best and self.stop.best:
                 checkpoints.restore_network(self.objective, self.stop.best)
-            if self.progress:
-                self.progress(self.step_index, self.step_index, self._shown_terms())
+            self._show(self.step_index)
         return self._result()
 
     def _step(self) -> None:
@@ -228,7 +233,6 @@ class Trainer:
         self.stream.close_epoch()
         if self.stream.epoch >= self.options.epochs:
             return
-        closing = self.stream.at_last_batch
         if self.stream.position == 0:
             self._epoch_sum, self._epoch_values = 0.0, 0
         step = Step(
@@ -243,7 +247,7 @@ class Trainer:
             if self.step_index % running.phase.every:
                 continue
             for repetition in range(running.phase.repeat):
-                self._update(running, step, repetition, closing)
+                self._update(running, step, repetition)
                 if self._stopped:
                     return
         with torch.no_grad():
@@ -252,7 +256,7 @@ class Trainer:
         self.step_index += 1
         self.stream.close_epoch()
 
-    def _update(self, running: _Running, step: Step, repetition: int, closing: bool) -> None:
+    def _update(self, running: _Running, step: Step, repetition: int) -> None:
         """One update of one phase, in which only its own parameters get gradients."""
         if running.stream is not None:
             running.stream.close_epoch()
@@ -260,13 +264,15 @@ class Trainer:
         with self._gradients_only_for(running):
             running.optimiser.zero_grad(set_to_none=True)
             terms = self.network(partial(running.loss, step))
-            if "loss" not in terms:
-                raise PluginError(type(self.objective).__name__, f"phase {running.phase.name!r} returned no term named 'loss'.")
-            self._terms.update({f"{running.phase.name}/{name}": value.detach() for name, value in terms.items()})
+            self._check_terms(running, terms)
+            shown = {f"{running.phase.name}/{name}": value.detach() for name, value in terms.items()}
+            self._terms.update(shown)
+            self._newest.update(shown)
             self._check_finite(every_step=self.fabric.device.type == "cpu")
             if self.stop.active and running is self.watched_phase and repetition == 0:
-                self._epoch_sum = self._epoch_sum + terms[self.watched_term].detach()
+                self._epoch_sum = self._epoch_sum + terms[self.watched_term].detach().double()
                 self._epoch_values += 1
+                closing = self.stream.left < running.phase.every  # the phase is not due again in this epoch
                 if closing and self.stop.observe(float(self._epoch_sum) / self._epoch_values, self.step_index, self.objective):
                     self._stopped = True
                     return
@@ -278,12 +284,12 @@ class Trainer:
     @contextmanager
     def _gradients_only_for(self, running: _Running) -> Iterator[None]:
         """Inside, only the phase's own parameters ask for gradients; what its loss reads of other networks is constant."""
-        if len(self.running) == 1:
+        if self._one_phase_has_all:
             yield
             return
         own = {id(parameter) for parameter in running.parameters}
-        for parameter in self._all_parameters:
-            parameter.requires_grad_(id(parameter) in own)
+        for parameter, trainable in zip(self._all_parameters, self._trainable, strict=True):
+            parameter.requires_grad_(trainable and id(parameter) in own)
         try:
             yield
         finally:
@@ -294,6 +300,19 @@ class Trainer:
 
     def _stream(self, label: str) -> BatchStream:
         return BatchStream(self.source, self.objective.sampling, self.options.batch_size, derive_seed(self.seed, label))
+
+    def _phases(self) -> list[Phase]:
+        """The objective's phases. Raises PluginError when one cannot be stepped, or not told from another in a checkpoint."""
+        phases = list(self.objective.phases())
+        names = [phase.name for phase in phases]
+        for phase in phases:
+            if not phase.name or "/" in phase.name or names.count(phase.name) > 1:
+                raise PluginError(
+                    type(self.objective).__name__, f"phase name {phase.name!r} is empty, holds a slash or is there twice."
+                )
+            if phase.every < 1 or phase.repeat < 1:
+                raise PluginError(type(self.objective).__name__, f"phase {phase.name!r}: `every` and `repeat` count from 1.")
+        return phases
 
     def _start(self, phase: Phase) -> _Running:
         parameters = list(phase.parameters)
@@ -336,19 +355,33 @@ class Trainer:
     def _total_steps(self) -> int:
         return self.options.epochs * len(self.stream)
 
-    def _shown_terms(self) -> dict[str, float]:
-        return {name: float(value) for name, value in self._terms.items()}
+    def _check_terms(self, running: _Running, terms: Any) -> None:
+        """Raise PluginError unless a phase's loss gave what the trainer needs."""
+        who, phase = type(self.objective).__name__, running.phase.name
+        if not isinstance(terms, Mapping) or "loss" not in terms:
+            raise PluginError(who, f"phase {phase!r} returned no term named 'loss'.")
+        for name, value in terms.items():
+            if not isinstance(value, Tensor) or value.numel() != 1:
+                raise PluginError(who, f"term {name!r} of phase {phase!r} is not a tensor of one number.")
+        if running is self.watched_phase and self.watched_term not in terms:
+            raise PluginError(who, f"it watches {self.objective.watch!r}, and phase {phase!r} returned {', '.join(terms)}.")
+
+    def _show(self, total: int) -> None:
+        """Tell the caller how far training is. What is told has a random state of its own, so that it cannot move a number."""
+        if self.progress:
+            with isolated_randomness(0):
+                self.progress(self.step_index, total, _plain(self._newest))
 
     def _record_step(self) -> None:
         every = max(1, self._total_steps() // _LOG_ROWS)
         if self.step_index % every == 0:
             self._check_finite()
-            self.log.append({"step": self.step_index, "epoch": self.stream.epoch, **self._shown_terms()})
+            self.log.append({"step": self.step_index, "epoch": self.stream.epoch, **_plain(self._terms)})
 
     def _check_finite(self, every_step: bool = True) -> None:
         """Raise DivergedError unless every newest term is finite. On a GPU this waits for it, so only at logged steps."""
-        if every_step and not all(math.isfinite(value) for value in self._shown_terms().values()):
-            raise DivergedError(self.step_index, self._shown_terms())
+        if every_step and not all(math.isfinite(value) for value in _plain(self._terms).values()):
+            raise DivergedError(self.step_index, _plain(self._terms))
 
     def _result(self) -> TrainingResult:
         followed = self.stop.active and self.stop.best_step >= 0
@@ -357,16 +390,16 @@ class Trainer:
             steps=self.step_index,
             best_step=self.stop.best_step if followed else None,
             best_value=self.stop.best_value if followed else None,
-            last_terms=self._shown_terms(),
+            last_terms=_plain(self._newest),
         )
 
     # -------------------------------------------------------------------------------------- saving and restoring
 
     def _streams(self) -> Iterator[tuple[str, BatchStream]]:
-        yield "main", self.stream
+        yield "steps", self.stream
         for running in self.running:
             if running.stream is not None:
-                yield running.phase.name, running.stream
+                yield f"phase/{running.phase.name}", running.stream
 
     def _save(self) -> None:
         if self.checkpoint is None:
@@ -377,14 +410,19 @@ class Trainer:
         tensors["random/torch"] = torch.random.get_rng_state()
         if self.fabric.device.type == "cuda":
             tensors["random/cuda"] = torch.cuda.get_rng_state(self.fabric.device)
+        numpy_state: Any = np.random.get_state(legacy=False)
+        tensors["random/numpy"] = torch.from_numpy(numpy_state["state"]["key"].astype(np.int64))
         tensors["epoch_sum"] = torch.as_tensor(self._epoch_sum, dtype=torch.float64)
         document: dict[str, Any] = {
             "step": self.step_index,
             "seconds": self.seconds,
             "epoch_values": self._epoch_values,
             "threads": torch.get_num_threads(),
+            "device": self.fabric.device.type,
+            "terms": _plain(self._newest),
             "stop": [None if math.isinf(self.stop.best_value) else self.stop.best_value, self.stop.best_step, self.stop.waited],
             "log": self.log,
+            "numpy": [numpy_state["state"]["pos"], numpy_state["has_gauss"], numpy_state["gauss"]],
             "phases": {},
             "streams": {},
         }
@@ -414,9 +452,15 @@ class Trainer:
         torch.random.set_rng_state(tensors["random/torch"])
         if self.fabric.device.type == "cuda":
             torch.cuda.set_rng_state(tensors["random/cuda"], self.fabric.device)
-        self._epoch_sum = tensors["epoch_sum"].float().to(self.fabric.device)
+        np.random.set_state(("MT19937", tensors["random/numpy"].numpy().astype(np.uint32), *document["numpy"]))
+        self._epoch_sum = tensors["epoch_sum"].to(self.fabric.device)
         self._epoch_values = document["epoch_values"]
+        self._newest = dict(document["terms"])
         self.step_index, self.seconds, self.log = document["step"], document["seconds"], document["log"]
+
+
+def _plain(terms: Mapping[str, Tensor | float]) -> dict[str, float]:
+    return {name: float(value) for name, value in terms.items()}
 
 
 class _LossRunner(nn.Module):

@@ -74,9 +74,8 @@ def read_planetoid(files: Mapping[str, Path], name: str) -> Planetoid:
     read = _Reader({path.rpartition(f"ind.{name}.")[2]: place for path, place in files.items() if f"ind.{name}." in path})
     rows, columns, values, (known, features) = read.matrix("allx")
     test_rows, test_columns, test_values, (tested, test_features) = read.matrix("tx")
-    labels, test_labels, first_labels = read.one_hot("ally"), read.one_hot("ty"), read.one_hot("y")
+    labels, test_labels, labelled = read.one_hot("ally"), read.one_hot("ty"), len(read.one_hot("y"))
     test = read.numbers("test.index")
-    labelled = read.matrix("x")[3][0]
     neighbours = read.graph("graph")
 
     read.require("tx", test_features == features, f"{test_features} features where allx has {features}")
@@ -84,7 +83,7 @@ def read_planetoid(files: Mapping[str, Path], name: str) -> Planetoid:
     read.require("ty", len(test_labels) == tested, f"{len(test_labels)} rows where tx has {tested}")
     read.require("test.index", len(test) == tested, f"{len(test)} numbers where tx has {tested} rows")
     read.require("test.index", len(np.unique(test)) == tested and test.min(initial=known) >= known, "repeated or known nodes")
-    read.require("y", np.array_equal(first_labels, labels[:labelled]), "labels that are not the first ones of ally")
+    read.require("x", read.matrix("x")[3] == (labelled, features), "a shape that does not fit y and allx")
     read.require("allx", labelled + VALIDATION_NODES <= known, f"{known} rows, too few for {VALIDATION_NODES} to validate on")
 
     # Test rows stand in the order of test.index. In Citeseer some numbers of its range are missing: nodes without any features
@@ -116,7 +115,7 @@ def rows_to_sum_one(x: SparseMatrix) -> SparseMatrix:
 # -------------------------------------------------------------------------------------- what a pickle may contain
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """A pickle holds something that these files have no need of; the text says what."""
 
 
@@ -132,10 +131,10 @@ class _Type(_Inert):
     __slots__ = ()
 
     def __new__(cls) -> _Type:
-        raise _Refused("an array that is made directly")
+        raise _RefusedError("an array that is made directly")
 
     def __setstate__(self, state: Any) -> None:
-        raise _Refused("a type with a state")
+        raise _RefusedError("a type with a state")
 
 
 class _DType(_Inert):
@@ -146,13 +145,13 @@ class _DType(_Inert):
 
     def __init__(self, code: str, align: Any = None, copy: Any = None) -> None:
         if code not in self.KNOWN:
-            raise _Refused(f"numbers of type {code!r}")
+            raise _RefusedError(f"numbers of type {code!r}")
         self.code, self.order = code, "<"
 
     def __setstate__(self, state: Any) -> None:
         _, order, fields, names, subtype, *_ = state
         if order not in ("<", "|") or (fields, names, subtype) != (None, None, None):
-            raise _Refused("numbers that are not plain little-endian ones")
+            raise _RefusedError("numbers that are not plain little-endian ones")
 
 
 class _Array(_Inert):
@@ -163,12 +162,12 @@ class _Array(_Inert):
 
     def __init__(self, subtype: Any, shape: Any, code: Any) -> None:
         if subtype is not _Type:
-            raise _Refused("an array of another class")
+            raise _RefusedError("an array of another class")
 
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, fortran, data = state
         if not isinstance(dtype, _DType) or not isinstance(data, str | bytes):
-            raise _Refused("an array that is not of plain numbers")
+            raise _RefusedError("an array that is not of plain numbers")
         raw = data.encode("latin1") if isinstance(data, str) else data
         flat = np.frombuffer(raw, dtype=np.dtype(dtype.order + dtype.code))
         self.values = flat.reshape([int(size) for size in shape], order="F" if fortran else "C")
@@ -185,7 +184,7 @@ class _CSR(_Inert):
         self.shape = int(rows), int(columns)
 
     def coo(self) -> tuple[Ints, Ints, NDArray[np.float32], tuple[int, int]]:
-        """Row, column and value of every entry, and the shape. Raises ValueError when the arrays are not those of a matrix."""
+        """Row, column and value of every entry in row order, and the shape. Raises ValueError when the arrays are of no matrix."""
         (rows, columns), counts = self.shape, np.diff(self.indptr.astype(np.int64))
         entries = len(self.data)
         sound = (
@@ -200,9 +199,9 @@ class _CSR(_Inert):
         if not sound:
             raise ValueError("a sparse matrix whose parts contradict each other")
         row, column = np.repeat(np.arange(rows), counts), self.indices.astype(np.int64)
-        if len(np.unique(row * columns + column)) != entries:
-            raise ValueError("a sparse matrix with two values in one place")
-        return row, column, self.data.astype(np.float32), self.shape
+        place, entry = np.unique(row * columns + column, return_inverse=True)
+        value = np.bincount(entry, weights=self.data, minlength=len(place)).astype(np.float32)  # SciPy adds up what shares a place
+        return place // columns, place % columns, value, self.shape
 
 
 class _Encoded(_Inert):
@@ -212,11 +211,11 @@ class _Encoded(_Inert):
 
     def __new__(cls, text: str, encoding: str) -> bytes:  # type: ignore[misc]
         if encoding != "latin1":
-            raise _Refused(f"bytes in the encoding {encoding!r}")
+            raise _RefusedError(f"bytes in the encoding {encoding!r}")
         return text.encode("latin1")
 
     def __setstate__(self, state: Any) -> None:
-        raise _Refused("bytes with a state")
+        raise _RefusedError("bytes with a state")
 
 
 _ALLOWED: Mapping[tuple[str, str], Any] = {
@@ -235,20 +234,20 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
-            raise _Refused(f"the object {module}.{name}, which such a file has no need of")
+            raise _RefusedError(f"the object {module}.{name}, which such a file has no need of")
         return _ALLOWED[module, name]
 
 
 def _check_opcodes(content: bytes) -> None:
     """Refuse opcodes that Python 2 did not have, and numbered notes beyond what fits the file: room is made for all up to them.
 
-    Raises _Refused, or ValueError when the bytes are no pickle.
+    Raises _RefusedError, or ValueError when the bytes are no pickle.
     """
     for opcode, argument, _ in pickletools.genops(content):
         if opcode.proto > PICKLE_PROTOCOL:
-            raise _Refused(f"the opcode {opcode.name} of a later pickle protocol")
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > len(content):
-            raise _Refused(f"a note numbered {argument}")
+            raise _RefusedError(f"the opcode {opcode.name} of a later pickle protocol")
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and (argument or 0) > len(content):
+            raise _RefusedError(f"a note numbered {argument}")
 
 
 # ----------------------------------------------------------------------------------------------------- the files
@@ -310,7 +309,7 @@ class _Reader:
         try:
             _check_opcodes(content)
             return _Unpickler(io.BytesIO(content), encoding="latin1").load()
-        except _Refused as error:
+        except _RefusedError as error:
             raise self._corrupt(part, str(error)) from None
         except Exception as error:  # whatever a malformed pickle makes the unpickler stumble over
             raise self._corrupt(part, f"a malformed pickle ({type(error).__name__})") from None

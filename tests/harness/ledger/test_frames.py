@@ -94,7 +94,7 @@ def test_the_text_counts_and_lists(make_record, make_metric):
     )
     assert repr(records).splitlines() == [
         "2 records, 1 failed, 1 ok",
-        "  dgi on cora, seed 0, logistic on node: accuracy 81.94 ± 0.4 over 50 probes %",
+        "  dgi on cora, seed 0, logistic on node: accuracy 81.94 % ± 0.4 over 50 probes",
         "  dgi on cora, seed 1, logistic on node: failed, it broke",
     ]
 
