@@ -14,7 +14,7 @@ from harness.catalog.catalog import Catalog
 from harness.catalog.discovery import Plugins, load_plugins
 from harness.catalog.kinds import USER
 from harness.contracts.specs import BudgetName
-from harness.errors import HarnessError, UsageError
+from harness.errors import UsageError
 from harness.execution import Outcome, Settings, execute, hashes_for
 from harness.ledger.frames import Records
 from harness.line.planning import Plan, PlannedRun, Precision, Request, plan, plan_evaluation, read_run, recipe_sha256
@@ -232,8 +232,8 @@ def plan_old_run(
 
 
 def _records(outcome: Outcome) -> Records:
-    if outcome.problems and not outcome.records:
-        raise HarnessError(outcome.problems[0])
+    if outcome.problems:  # what could be computed is in the store
+        raise outcome.problems[0]
     return Records(outcome.records)
 
 

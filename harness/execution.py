@@ -14,7 +14,7 @@ from harness.catalog.catalog import Catalog
 from harness.catalog.discovery import Plugins
 from harness.contracts.specs import FilesRecipe
 from harness.data.files import cache_folder, data_roots, locate_files, read_lock
-from harness.errors import DataError, PluginError, UnfitError
+from harness.errors import DataError, HarnessError, PluginError, UnfitError
 from harness.ledger.records import Record
 from harness.ledger.stores import FolderStore
 from harness.line.planning import Cell, Plan, PlannedRun, check_pins
@@ -46,8 +46,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     """One per cell that could be had, in the plan's order: found or made."""
     computed: int
     """How many of them were computed now."""
-    problems: list[str]
-    """Sentences about runs that could not begin."""
+    problems: list[HarnessError]
+    """Why runs could not begin, each reason once."""
 
 
 class Pending(Struct, frozen=True, kw_only=True):
@@ -86,7 +86,7 @@ def execute(plan: Plan, catalog: Catalog, plugins: Plugins, settings: Settings, 
     """
     work = pending(plan, settings, again=judge_again or settings.rerun)
     made: dict[str, Record] = {}
-    problems: list[str] = []
+    problems: list[HarnessError] = []
     if any(each.missing for each in work):
         from harness.line.pipeline import Workplace, compute
 
@@ -105,13 +105,15 @@ def execute(plan: Plan, catalog: Catalog, plugins: Plugins, settings: Settings, 
             command=settings.command,
         )
         for each in work:
-            if not each.missing:
+            # A run may be planned twice with other cells, as a reference row of two methods is.
+            missing = [cell for cell in each.missing if each.run.cell_identity(cell).sha256 not in made]
+            if not missing:
                 continue
             try:
-                made.update({record.id: record for record in compute(each.run, each.missing, workplace)})
+                made.update({record.id: record for record in compute(each.run, missing, workplace)})
             except (DataError, PluginError) as error:
-                if str(error) not in problems:
-                    problems.append(str(error))
+                if str(error) not in map(str, problems):
+                    problems.append(error)
     records = []
     for each in work:
         for cell in each.run.cells:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping, Sized
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from harness.catalog.catalog import Catalog
 from harness.contracts.batches import Batch
 from harness.contracts.encoder import Encoder
-from harness.contracts.sources import Source
+from harness.contracts.sources import Description, Source
 from harness.data.graphs import GraphSource
 from harness.data.images import ImageSource
 from harness.data.vectors import VectorSource
@@ -24,13 +25,16 @@ from harness.line.folders import RunFolder
 from harness.line.planning import PlannedRun, read_run
 from harness.line.representation import BATCH_SIZE, encode
 from harness.line.training import make_fabric, resolve_device
+from harness.userdata import make_graph, make_tensor
 
 
 class TrainedRun:
     """What a run learned. `encode` maps new data to features; `encoder` is the torch module itself, in eval mode."""
 
-    def __init__(self, run: PlannedRun, encoder: Encoder, modules: Mapping[str, nn.Module], device: str) -> None:
-        self.run = run
+    def __init__(
+        self, run: PlannedRun, encoder: Encoder, modules: Mapping[str, nn.Module], description: Description, device: str
+    ) -> None:
+        self.run, self.description = run, description
         self.encoder = encoder.eval()
         self.modules = {name: module.eval() for name, module in modules.items()}
         self._fabric = make_fabric(resolve_device(device), run.identity.training.precision)
@@ -46,8 +50,10 @@ class TrainedRun:
         """Features of new data, [N, ...] float32, in the order of the samples.
 
         :param data: images [N, C, H, W] or vectors [N, D] (NumPy or torch) in the range of the data set that the encoder was
-            trained on, a torch-geometric `Data` object, a harness batch or source.
+            trained on (uint8 images, 0 to 255, are scaled to it), a torch-geometric `Data` object, a harness batch or source.
         :param feature: default: the one the run was judged on first.
+
+        Raises UsageError when the samples are of another kind or shape than those it was trained on, or there is no such feature.
         """
         name = feature or self.run.cells[0].feature
         batches, samples = self._batches(data, batch_size)
@@ -56,7 +62,8 @@ class TrainedRun:
     def decode(self, y: Any) -> Tensor:
         """Inputs reconstructed from features [N, ...] by the run's decoder. Raises UsageError where it has none."""
         with torch.no_grad():
-            return cast(Tensor, self._module("decoder")(torch.as_tensor(np.asarray(y)).float().to(self._fabric.device)).cpu())
+            features = make_tensor("y", y).float().to(self._fabric.device)
+            return cast(Tensor, self._module("decoder")(features).cpu())
 
     def generate(self, n: int, *, seed: int = 0) -> Tensor:
         """`n` inputs drawn from the run's generator. Raises UsageError where it has none."""
@@ -71,11 +78,21 @@ class TrainedRun:
         return self.modules[name]
 
     def _batches(self, data: Any, batch_size: int) -> tuple[Iterator[Batch], int]:
-        """Batches of new data, and the number of samples."""
+        """Batches of new data, numbered from 0 in their order, and the number of samples."""
         if isinstance(data, Batch):
-            return iter([data]), len(data)
-        source = data if isinstance(data, Source) else _source(data)
-        return source.in_order(batch_size), source.description.samples
+            self._check(data.kind, self.description.shape)
+            return _numbered(iter([data])), len(data)
+        source = data if isinstance(data, Source) else _source(data, self.description.value_range)
+        self._check(source.description.kind, source.description.shape)
+        samples = len(source) if isinstance(source, Sized) else source.description.samples
+        return _numbered(source.in_order(batch_size)), samples
+
+    def _check(self, kind: str, shape: tuple[int, ...]) -> None:
+        known = self.description
+        if (kind, shape) != (known.kind, known.shape):
+            raise UsageError(
+                f"The new data are {kind} with samples of shape {shape}; {self.run.name}, reads {known.kind} of {known.shape}."
+            )
 
 
 def load_run(folder: Path, catalog: Catalog, *, device: str) -> TrainedRun:
@@ -91,17 +108,22 @@ def load_run(folder: Path, catalog: Catalog, *, device: str) -> TrainedRun:
         objective = build_objective(run, catalog, encoder, trained.description, trained.classes, trained.multilabel)
         modules = objective.exports()
     files.load(encoder, modules)
-    return TrainedRun(run, encoder, modules, device)
+    return TrainedRun(run, encoder, modules, trained.description, device)
 
 
-def _source(data: Any) -> Source[Any]:
+def _numbered(batches: Iterator[Batch]) -> Iterator[Batch]:
+    start = 0
+    for batch in batches:
+        yield dataclasses.replace(batch, index=torch.arange(start, start + len(batch), device=batch.index.device))
+        start += len(batch)
+
+
+def _source(data: Any, value_range: tuple[float, float] | None) -> Source[Any]:
     if hasattr(data, "edge_index"):
-        from harness.userdata import make_graph
-
         return GraphSource(make_graph(data.x, data.edge_index))
-    tensor = data if isinstance(data, Tensor) else torch.as_tensor(np.asarray(data))
+    tensor = make_tensor("data", data)
     if tensor.ndim == 4:
-        return ImageSource(tensor)
+        return ImageSource(tensor, value_range=value_range)
     if tensor.ndim == 2:
         return VectorSource(tensor)
     raise UsageError(f"New data have shape {tuple(tensor.shape)}; give images [N, C, H, W], vectors [N, D] or a graph.")

@@ -27,6 +27,7 @@ from harness.errors import UsageError
 from harness.line.seeding import derive_seed
 
 TEST_FRACTION = 0.2
+_WHOLE = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def arrays(
     value_range: tuple[float, float] | None,
 ) -> UserData:
     """See `harness.from_arrays`."""
-    tensor = _tensor("values", values)
+    tensor = _finite("values", make_tensor("values", values))
     if tensor.ndim == 4:
         source: Source[Any] = ImageSource(tensor, value_range=value_range)
         track: Track = "images"
@@ -81,16 +82,29 @@ def graphs(
 
 def make_graph(x: Any, edge_index: Any) -> Graph:
     """A `Graph` from node features [N, F] and node pairs [2, E]. Raises UsageError for other shapes or unknown nodes."""
-    features = x if isinstance(x, SparseMatrix) else _tensor("x", x).float()
-    pairs = _tensor("edge_index", edge_index).long()
+    features = x if isinstance(x, SparseMatrix) else _finite("x", make_tensor("x", x)).float()
+    pairs = make_tensor("edge_index", edge_index)
     if len(features.shape) != 2:
         raise UsageError(f"`x` has shape {tuple(features.shape)}; node features are [N, F].")
-    if pairs.ndim != 2 or pairs.shape[0] != 2:
-        raise UsageError(f"`edge_index` has shape {tuple(pairs.shape)}; node pairs are [2, E].")
+    if pairs.ndim != 2 or pairs.shape[0] != 2 or pairs.dtype not in _WHOLE:
+        raise UsageError(f"`edge_index` is {pairs.dtype} of shape {tuple(pairs.shape)}; node pairs are whole numbers [2, E].")
     nodes = features.shape[0]
     if pairs.numel() and (int(pairs.min()) < 0 or int(pairs.max()) >= nodes):
-        raise UsageError(f"`edge_index` names node {int(pairs.max())}, and there are {nodes} nodes (counted from 0).")
-    return graph_from_edges(features, pairs)
+        raise UsageError(
+            f"`edge_index` names nodes {int(pairs.min())} to {int(pairs.max())}; there are {nodes} nodes, counted from 0."
+        )
+    return graph_from_edges(features, pairs.long())
+
+
+def make_tensor(name: str, value: Any) -> torch.Tensor:
+    """A dense tensor of what a user passed as `name`. Raises UsageError when it is not an array of numbers."""
+    if isinstance(value, torch.Tensor):
+        return value.detach() if value.layout is torch.strided else value.detach().to_dense()
+    try:
+        # torch takes no negative strides, and warns of arrays that cannot be written to: those are copied.
+        return torch.as_tensor(np.require(value, requirements=["C", "W"]))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(f"`{name}` cannot be read as an array of numbers: {str(error).rstrip('.')}.") from None
 
 
 def _userdata(
@@ -157,18 +171,27 @@ def _drawn_splits(samples: int, labels: NDArray[Any] | None, content: str) -> Sp
     order = order[np.argsort(strata[order], kind="stable")]
     sizes = np.unique(strata, return_counts=True)[1]
     rank = np.concatenate([np.arange(size) for size in sizes])
-    is_test = rank < np.repeat(np.maximum(1, np.floor(sizes * TEST_FRACTION)), sizes)
+    # A class of one sample stays in the training part.
+    is_test = rank < np.repeat(np.where(sizes > 1, np.maximum(1, np.floor(sizes * TEST_FRACTION)), 0), sizes)
+    if not is_test.any():
+        raise UsageError("There are too few samples of each class to draw a test part; give `train` and `test`.")
     return Splits(train=np.sort(order[~is_test]), test=np.sort(order[is_test]))
 
 
 def _labels(labels: Any, samples: int) -> NDArray[Any]:
-    array = np.asarray(labels.cpu() if isinstance(labels, torch.Tensor) else labels)
+    array = make_tensor("labels", labels).cpu().numpy()
     if array.ndim not in (1, 2) or len(array) != samples:
         raise UsageError(f"`labels` has shape {array.shape}; for {samples} samples it is [{samples}] or [{samples}, K].")
+    if array.dtype.kind == "f":  # NaN stands for an unknown label, as -1 does
+        array = np.where(np.isnan(array), -1, array)
     if array.ndim == 2:
+        if not np.isin(array, (-1, 0, 1)).all():
+            raise UsageError(f"`labels` of shape {array.shape} must hold 0 and 1 only; class numbers are given as [{samples}].")
         return array.astype(np.float32)
-    # NaN stands for an unknown label, as -1 does.
-    return np.where(np.isnan(array), -1, array).astype(np.int64) if array.dtype.kind == "f" else array.astype(np.int64)
+    whole = array.astype(np.int64)
+    if (whole != array).any() or whole.min() < -1 or whole.max() < 0:
+        raise UsageError("`labels` must hold the class numbers 0, 1, 2, ..., or -1 where a label is unknown.")
+    return whole
 
 
 def _numbers(part: str, value: Any, samples: int) -> NDArray[np.int64]:
@@ -176,17 +199,20 @@ def _numbers(part: str, value: Any, samples: int) -> NDArray[np.int64]:
     if array.dtype == bool:
         if array.shape != (samples,):
             raise UsageError(f"The mask `{part}` has shape {array.shape}; for {samples} samples it is [{samples}].")
-        return np.flatnonzero(array).astype(np.int64)
+        array = np.flatnonzero(array)
     if array.ndim != 1 or array.dtype.kind not in "iu" or (len(array) and (array.min() < 0 or array.max() >= samples)):
         raise UsageError(f"`{part}` must hold sample numbers from 0 to {samples - 1}, or be a boolean mask.")
+    if not len(array):
+        raise UsageError(f"`{part}` holds no sample.")
     return array.astype(np.int64)
 
 
-def _tensor(name: str, value: Any) -> torch.Tensor:
-    try:
-        return value.detach() if isinstance(value, torch.Tensor) else torch.as_tensor(np.asarray(value))
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"`{name}` cannot be read as an array: {error}.") from None
+def _finite(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    if not tensor.shape or tensor.shape[0] == 0:
+        raise UsageError(f"`{name}` has shape {tuple(tensor.shape)}: it holds no sample.")
+    if not bool(torch.isfinite(tensor).all()):
+        raise UsageError(f"`{name}` holds values that are NaN or infinite; replace them first.")
+    return tensor
 
 
 def _attribute(graph: Any, name: str, given: Any) -> Any:
@@ -194,8 +220,10 @@ def _attribute(graph: Any, name: str, given: Any) -> Any:
 
 
 def _digest(source: Source[Any], annotations: Annotations) -> str:
-    digest = hashlib.sha256(source.content_sha256().encode())
-    pieces = list(annotations.splits["user"].parts().values())
-    for array in pieces if annotations.labels is None else [*pieces, annotations.labels]:
-        digest.update(f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    digest = hashlib.sha256(f"{source.content_sha256()}{source.description}".encode())
+    pieces: dict[str, NDArray[Any]] = dict(annotations.splits["user"].parts())
+    if annotations.labels is not None:
+        pieces["labels"] = annotations.labels
+    for name, array in pieces.items():
+        digest.update(f"{name}{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

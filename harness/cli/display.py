@@ -253,9 +253,10 @@ def show_results(outcome: Outcome, plan: Plan, catalog: Catalog, settings: Setti
             if record.error.traceback:
                 _LOG.info(record.error.traceback)
     done = len(outcome.records) - outcome.computed
-    click.echo(f"{_count(outcome.computed, 'cell')} computed, {done} found. Records: {settings.records.folder}. Run folders: {settings.out}.")
+    computed = _count(outcome.computed, "cell")
+    click.echo(f"{computed} computed, {done} found. Records: {settings.records.folder}. Run folders: {settings.out}.")
     if any(not row.reference and row.seeds < SEEDS_TO_RANK for table in tables for row in table.rows):
-        click.echo(f"Fewer than {SEEDS_TO_RANK} seeds are shown and not ranked on a leaderboard; `harness run` with --seeds 5 adds more.")
+        click.echo(f"Fewer than {SEEDS_TO_RANK} seeds are shown and not ranked on a leaderboard; more come with --seeds 5.")
 
 
 def plan_name(record: Record) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -10,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.contracts.specs import DataSetSpec, FileSpec, FilesRecipe
-from harness.errors import CorruptDataError, MissingDataError
+from harness.errors import CorruptDataError, MissingDataError, StorageError
 from harness.ledger.whole_files import write_whole
 from harness.names import slug
 
 FETCH_TIMEOUT_S = 30.0
+_CACHE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def data_roots(environ: Mapping[str, str] | None = None) -> list[Path]:
@@ -105,10 +107,13 @@ def _fetch(spec: DataSetSpec, file: FileSpec, expected: str | None, roots: Seque
     )
     if file.url is None:
         raise MissingDataError(f"Data set {spec.name} lacks the file {file.path}, and there is no place to fetch it from. {advice}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{target.parent} cannot be made: {error.strerror}; name another folder with HARNESS_CACHE.") from None
     import pooch
 
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         pooch.retrieve(
             url=file.url,
             known_hash=f"sha256:{expected}" if expected else None,
@@ -125,7 +130,10 @@ def _fetch(spec: DataSetSpec, file: FileSpec, expected: str | None, roots: Seque
             f"Data set {spec.name} lacks the file {file.path}; {file.url} could not be fetched. {advice}"
         ) from None
     except Exception as error:  # whatever the network stack raises, the user needs the same sentence
-        reason = type(error).__name__
+        if isinstance(error, OSError) and error.errno in _CACHE_ERRORS:
+            raise StorageError(f"{target} cannot be written: {error.strerror}; name another folder with HARNESS_CACHE.") from None
+        response = getattr(error, "response", None)
+        reason = type(error).__name__ if response is None else f"HTTP status {response.status_code}"
         raise MissingDataError(
             f"Data set {spec.name} lacks the file {file.path}, and {file.url} could not be fetched ({reason}). {advice}"
         ) from None

@@ -13,7 +13,7 @@ from typing import Any
 from harness.leaderboard.board import SEEDS_TO_RANK
 from harness.leaderboard.plots import Plot, plot_of
 from harness.leaderboard.tables import Board, Published, Row, Table
-from harness.ledger.identity import canonical_json
+from harness.ledger.identity import canonical_json, sha256_of
 from harness.names import slug
 
 MOST_HEADLINES = 3
@@ -132,7 +132,7 @@ class Page:
 def page_of(board: Board) -> Page:
     """The page of a board."""
     sources = _Sources()
-    sections = []
+    sections: list[DataSection] = []
     for name, tables in groupby(board.tables, key=lambda table: table.data.name):
         of_data = list(tables)
         headlines: list[Table] = []
@@ -142,8 +142,10 @@ def page_of(board: Board) -> Page:
             shown = _headlines(of_group)
             headlines += shown
             groups.append(_group(of_group, shown, sources))
-        section = f"data-{slug(name).lower()}"
-        sections.append(DataSection(section, name, _overview(headlines) if len(headlines) > 1 else None, tuple(groups)))
+        anchor = f"data-{slug(name).lower()}"
+        if any(section.id == anchor for section in sections):  # two names may share a slug
+            anchor += f"-{sha256_of(name)[:8]}"
+        sections.append(DataSection(anchor, name, _overview(headlines) if len(headlines) > 1 else None, tuple(groups)))
     return Page(board.records, SEEDS_TO_RANK, tuple(sections), sources.all())
 
 

@@ -15,13 +15,13 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from harness.errors import PluginError
-from harness.ledger.whole_files import whole_path
+from harness.ledger.whole_files import write_whole
 
 _DOCUMENT = "harness"
 
@@ -30,9 +30,10 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], document: Mapping[st
     """Write tensors and a JSON document whole; returns the file's sha256. Raises StorageError when it cannot be written."""
     # A tensor that shares memory with another (tied weights, a view) is copied: safetensors refuses aliases.
     flat = {name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in tensors.items()}
-    with whole_path(path) as temporary:
-        save_file(flat, temporary, metadata={_DOCUMENT: json.dumps(document, sort_keys=True)})
-    return file_sha256(path)
+    # To bytes first: safetensors' own writer leaves a temporary file of its own behind when the process is killed.
+    content = save(flat, metadata={_DOCUMENT: json.dumps(document, sort_keys=True)})
+    write_whole(path, content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -22,11 +22,11 @@ from torch import Tensor
 from harness.contracts.encoder import Encoder
 from harness.contracts.objective import Objective, TrainingResult
 from harness.contracts.sources import Description
-from harness.errors import StorageError
+from harness.errors import StorageError, UsageError
 from harness.ledger.records import RunIdentity, Selection
 from harness.ledger.whole_files import write_whole
 from harness.line import checkpoints
-from harness.line.planning import PlannedRun
+from harness.line.planning import PlannedRun, read_run
 
 
 class Trained(Struct, frozen=True, kw_only=True):
@@ -61,7 +61,15 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"The run folder {self.path} cannot be made: {error.strerror}; choose another with --out.") from None
-        write_whole(self.path / "run.json", msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
+        if self._planned() != run.identity:  # what it was planned with first stays: later cells are in the records
+            write_whole(self.path / "run.json", msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
+
+    def _planned(self) -> RunIdentity | None:
+        """The identity in `run.json`, or None."""
+        try:
+            return read_run(self.path).identity
+        except UsageError:
+            return None
 
     def trained(self, identity: RunIdentity) -> Trained | None:
         """How training ended, or None when it has not, or when the model is not the one that was written."""

@@ -166,7 +166,8 @@ class _Computation:
     def _match_threads(self) -> None:
         """Continue a checkpoint with the threads it was begun with: another number would end in other bits.
 
-        Where the user asked for another number or device, or the checkpoint cannot be read, training begins anew.
+        Where the user asked for another number, or the checkpoint cannot be read, training begins anew. Raises UsageError when it
+        was begun on another kind of device, whose random streams cannot be continued here.
         """
         if not self.folder.checkpoint.exists():
             return
@@ -174,11 +175,16 @@ class _Computation:
             begun = read_document(self.folder.checkpoint)
             threads, device = int(begun["threads"]), str(begun["device"])
         except (OSError, ValueError, KeyError, SafetensorError):
-            threads, device = 0, ""
-        if device != self.fabric.device.type or threads != (self.workplace.threads or threads):
             self.folder.forget_training()
-        elif threads > 0:
+            return
+        if device != self.fabric.device.type:
+            raise UsageError(
+                f"This training was begun with --device {device}; continue it so, or delete {self.folder.checkpoint} to begin anew."
+            )
+        if self.workplace.threads is None:
             torch.set_num_threads(threads)
+        elif threads != self.workplace.threads:
+            self.folder.forget_training()
 
     def _trainer(self, objective: Objective) -> Trainer:
         training = self.run.identity.training
@@ -338,15 +344,15 @@ def _load(run: PlannedRun, workplace: Workplace) -> LoadedData:
 
 def _content_sha256(dataset: DataSet, splits: Splits) -> str:
     """Digest of inputs, labels, factors and splits as loaded."""
-    labels = dataset.annotations.labels
-    return sha256_of(
-        {
-            "inputs": dataset.inputs.content_sha256(),
-            "labels": None if labels is None else _array_sha256(labels),
-            "factors": {name: _array_sha256(values) for name, values in dataset.annotations.factors.items()},
-            "splits": {name: _array_sha256(index) for name, index in splits.parts().items()},
-        }
-    )
+    labels, factors = dataset.annotations.labels, dataset.annotations.factors
+    content = {
+        "inputs": dataset.inputs.content_sha256(),
+        "labels": None if labels is None else _array_sha256(labels),
+        "splits": {name: _array_sha256(index) for name, index in splits.parts().items()},
+    }
+    if factors:
+        content["factors"] = {name: _array_sha256(values) for name, values in factors.items()}
+    return sha256_of(content)
 
 
 def _array_sha256(array: Any) -> str:

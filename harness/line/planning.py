@@ -124,7 +124,7 @@ def plan(request: Request, catalog: Catalog, *, locked_hashes: Mapping[str, str]
     method = catalog.method(request.method)
     protocol = _protocol(request, catalog, data)
     typed = _typed_options(request.options)
-    evaluators = [catalog.evaluator(name) for name in request.evaluators or protocol.spec.evaluators]
+    evaluators = _evaluators(request.evaluators or protocol.spec.evaluators, catalog)
     _check_evaluator_options(typed, evaluators, catalog)
     draft = _Draft(request, catalog, data, protocol, evaluators, typed, locked_hashes or {}, trust_first)
 
@@ -165,7 +165,7 @@ def plan_evaluation(
     run: PlannedRun, evaluators: Sequence[str], features: Sequence[str] | None, options: Sequence[str], catalog: Catalog
 ) -> PlannedRun:
     """The same run with other cells: these evaluators on these features (default: those it was planned with)."""
-    entries = [catalog.evaluator(name) for name in evaluators]
+    entries = _evaluators(evaluators, catalog)
     typed = _typed_options(options)
     if foreign := [part for part in typed if part in PARTS]:
         raise OptionError(
@@ -174,7 +174,7 @@ def plan_evaluation(
     _check_evaluator_options(typed, entries, catalog)
     data, encoder = catalog.dataset(run.parts["data"]), catalog.encoder(run.parts["encoder"])
     offered = [feature.name for feature in encoder.spec.features]
-    chosen = list(features) if features else list(dict.fromkeys(cell.feature for cell in run.cells))
+    chosen = list(dict.fromkeys(features or [cell.feature for cell in run.cells]))
     for name in chosen:
         if name not in offered:
             raise UnknownNameError(f"feature of encoder {encoder.name}", name, _nearest(name, offered), offered)
@@ -265,7 +265,7 @@ class _Draft:
                 trusted_first=trusted_first,
                 passed={"options": list(self.request.options), "encoder": self.request.encoder},
             )
-            for seed in self.request.seeds
+            for seed in dict.fromkeys(self.request.seeds)
         ]
 
     def _resolve(self, part: str, options: type[O], layers: Sequence[PartLayer], typed: bool) -> O:
@@ -274,8 +274,8 @@ class _Draft:
 
     def _features(self, method: MethodSpec, encoder: Entry[EncoderSpec], compared: Entry[MethodSpec] | None) -> tuple[str, ...]:
         offered = [feature.name for feature in encoder.spec.features]
-        asked = self.request.features
-        if asked is None:
+        asked = tuple(dict.fromkeys(self.request.features or ()))
+        if not asked:
             chosen = method.features or (compared.spec.features if compared else ()) or self.protocol.spec.features
             return tuple(name for name in chosen if name in offered) or (offered[0],)
         if compared is not None:
@@ -312,9 +312,15 @@ class _Draft:
             _check_installed(part, self.catalog)
 
 
+def _evaluators(names: Iterable[str], catalog: Catalog) -> list[Entry[EvaluatorSpec]]:
+    """The evaluators of these names, each once."""
+    return list({entry.full_name: entry for entry in (catalog.evaluator(name) for name in names)}.values())
+
+
 def _cell(evaluator: Entry[EvaluatorSpec], feature: str, budget: str, typed: Mapping[str, Mapping[str, Any]]) -> Cell:
     part = f"evaluator.{evaluator.name}"
-    options = resolve_options(part, evaluator.spec.options, evaluator.spec.budgets.get(budget, {}), typed.get(part, {}))
+    given = [typed.get(f"evaluator.{name}", {}) for name in (evaluator.name, evaluator.full_name)]
+    options = resolve_options(part, evaluator.spec.options, evaluator.spec.budgets.get(budget, {}), *given)
     return Cell(part=evaluator.full_name, evaluator=_component(evaluator, options), feature=feature)
 
 
@@ -406,7 +412,7 @@ def _typed_options(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
 def _check_evaluator_options(
     typed: Mapping[str, Mapping[str, Any]], evaluators: Sequence[Entry[EvaluatorSpec]], catalog: Catalog
 ) -> None:
-    names = [evaluator.name for evaluator in evaluators]
+    names = [name for evaluator in evaluators for name in (evaluator.name, evaluator.full_name)]
     for part in typed:
         name = part.removeprefix("evaluator.")
         if part not in PARTS and name not in names:

@@ -16,26 +16,30 @@ import importlib.util
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from harness.catalog.catalog import Catalog
 from harness.contracts.specs import BudgetName
 from harness.errors import UsageError
 from harness.line.planning import Precision, Request
 
+Names = Annotated[tuple[str, ...], Meta(min_length=1)]
+Seeds = Annotated[int, Meta(ge=1)] | Annotated[tuple[Annotated[int, Meta(ge=0)], ...], Meta(min_length=1)]
+
 
 class SuiteRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Runs of one method on one or more data sets; what is left out is the suite's own value."""
 
     method: str
-    data: str | tuple[str, ...]
-    seeds: int | tuple[int, ...] | None = None
+    data: str | Names
+    seeds: Seeds | None = None
     protocol: str | None = None
     encoder: str | None = None
-    features: tuple[str, ...] | None = None
-    evaluators: tuple[str, ...] | None = None
+    features: Names | None = None
+    evaluators: Names | None = None
     options: tuple[str, ...] = ()
     budget: BudgetName | None = None
     precision: Precision = "32"
@@ -46,9 +50,9 @@ class Suite(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A suite's file."""
 
     summary: str
-    runs: tuple[SuiteRun, ...]
-    seeds: int | tuple[int, ...] = 1
-    evaluators: tuple[str, ...] | None = None
+    runs: Annotated[tuple[SuiteRun, ...], Meta(min_length=1)]
+    seeds: Seeds = 1
+    evaluators: Names | None = None
     budget: BudgetName = "paper"
     references: bool = True
 

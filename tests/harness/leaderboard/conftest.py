@@ -21,8 +21,8 @@ def metric(value, name="accuracy", unit="%", higher_is_better=True, primary=True
 def build_record(
     value=80.0,
     *,
-    method="dgi", encoder="gcn", objective="dgi", data="cora", evaluator="logistic", feature="node", protocol="planetoid-public", seed=0,
-    status="ok", attempt=1, created="2026-01-01T00:00:00Z", metrics=None, std=None, over=None, n=None, epochs=300,
+    method="dgi", encoder="gcn", objective="dgi", data="cora", evaluator="logistic", feature="node", protocol="planetoid-public",
+    seed=0, status="ok", attempt=1, created="2026-01-01T00:00:00Z", metrics=None, std=None, over=None, n=None, epochs=300,
     budget="paper", tuning="paper", reference=False, supervised=False, trusted_first=False, distribution="infomax-harness",
     method_options=None, objective_options=None, evaluator_options=None, data_options=None, probe_data=None,
     content_sha256=DIGEST, recipe_sha256=DIGEST,

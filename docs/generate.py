@@ -1,0 +1,76 @@
+"""Writes the parts of the manual that are taken from the code: `python docs/generate.py`, with `--check` to compare only.
+
+A page holds such a part between `<!-- generated: NAME -->` and `<!-- end of NAME -->`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from harness.catalog.discovery import OBSERVER_HOOKS, REGISTRATION_HOOKS
+from harness.cli import harness
+from harness.contracts.hookspecs import HookSpecs
+
+DOCS = Path(__file__).parent
+WIDTH = 100
+
+
+def commands(command: click.Command = harness, parent: click.Context | None = None) -> Iterator[click.Context]:
+    """Every command of the command line with its own context, groups before what is in them."""
+    context = click.Context(command, parent=parent, info_name="harness" if parent is None else command.name, terminal_width=WIDTH)
+    yield context
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from commands(inner, context)
+
+
+def command_line() -> str:
+    """The help of every command."""
+    return "\n".join(f"### {context.command_path}\n\n```text\n{context.get_help()}\n```\n" for context in commands())
+
+
+def hooks(names: tuple[str, ...]) -> str:
+    """Signature and description of hooks, in the order they are declared."""
+    return "\n".join(f"### {name}\n\n```python\n{_signature(name)}\n```\n\n{_description(name)}\n" for name in names)
+
+
+def page(name: str) -> str:
+    """A page of the manual as it should be."""
+    text = (DOCS / name).read_text(encoding="utf-8")
+    for part, content in PARTS[name].items():
+        marked = re.compile(rf"(<!-- generated: {part} -->\n).*?(<!-- end of {part} -->\n)", re.DOTALL)
+        assert len(marked.findall(text)) == 1, f"{name} has no place for {part}"
+        text = marked.sub(lambda match, content=content: f"{match[1]}{content}{match[2]}", text)
+    return text
+
+
+def _signature(name: str) -> str:
+    signature = inspect.signature(getattr(HookSpecs, name))
+    arguments = [str(argument) for argument in signature.parameters.values() if argument.name != "self"]
+    return f"def {name}({', '.join(arguments)}) -> {signature.return_annotation}: ..."
+
+
+def _description(name: str) -> str:
+    """The docstring, its `:param x:` lines as a list."""
+    return re.sub(r"^:param (\w+):", r"- `\1`:", inspect.getdoc(getattr(HookSpecs, name)) or "", flags=re.MULTILINE)
+
+
+PARTS = {
+    "cli.md": {"commands": command_line()},
+    "hooks.md": {"registration hooks": hooks(REGISTRATION_HOOKS), "observer hooks": hooks(OBSERVER_HOOKS)},
+}
+
+if __name__ == "__main__":
+    stale = [name for name in PARTS if page(name) != (DOCS / name).read_text(encoding="utf-8")]
+    if "--check" in sys.argv[1:]:
+        sys.exit(f"{', '.join(stale)}: run `python docs/generate.py`." if stale else 0)
+    for name in stale:
+        (DOCS / name).write_text(page(name), encoding="utf-8")
