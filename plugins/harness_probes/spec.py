@@ -17,6 +17,13 @@ class LogisticOptions(Options, frozen=True):
     probes: Annotated[int, Meta(ge=1, description="fresh initialisations; mean and spread are over them")] = 50
     steps: Annotated[int, Meta(ge=1, description="full-batch steps; the last iterate is scored")] = 100
     lr: Annotated[float, Meta(gt=0, description="Adam's learning rate")] = 0.01
+    standardise: Annotated[bool, Meta(description="mean 0 and deviation 1 for every column, by the training part")] = False
+
+
+class StandardisedLogisticOptions(LogisticOptions, frozen=True):
+    """The same on standardised features, as Deep Graph Infomax does on graphs not seen in training."""
+
+    standardise: Annotated[bool, Meta(description="mean 0 and deviation 1 for every column, by the training part")] = True
 
 
 class LbfgsOptions(Options, frozen=True):
@@ -89,6 +96,15 @@ def harness_evaluators() -> list[EvaluatorSpec]:
             needs=("labels",),
             metrics=(ACCURACY, MICRO_F1),
             options=LogisticOptions,
+            budgets={"fast": {"probes": 10}, "smoke": {"probes": 5, "steps": 20}},
+        ),
+        EvaluatorSpec(
+            name="logistic-standardised",
+            summary="The same on standardised features: the probe of Deep Graph Infomax on graphs not seen in training.",
+            build="harness_probes.logistic:LogisticProbes",
+            needs=("labels",),
+            metrics=(ACCURACY, MICRO_F1),
+            options=StandardisedLogisticOptions,
             budgets={"fast": {"probes": 10}, "smoke": {"probes": 5, "steps": 20}},
         ),
         EvaluatorSpec(

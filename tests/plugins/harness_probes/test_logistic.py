@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from sklearn.preprocessing import StandardScaler
 
 from harness import EvaluationError
 from harness_probes import logistic
-from harness_probes.logistic import LogisticProbes, predict, train_probes, xavier_uniform
-from harness_probes.spec import LogisticOptions
+from harness_probes.logistic import LogisticProbes, predict, standardised, train_probes, xavier_uniform
+from harness_probes.spec import LogisticOptions, StandardisedLogisticOptions
 
 
 def evaluate(task, **options):
@@ -136,3 +137,21 @@ def test_features_too_large_to_train_on_are_an_error(hard):
     train = dataclasses.replace(hard.train, features=np.sign(hard.train.features) * np.float32(3e38))
     with pytest.raises(EvaluationError, match="diverged on feature 'y'"):
         evaluate(dataclasses.replace(hard, train=train))
+
+
+def test_standardised_columns_have_the_mean_and_deviation_of_the_training_part():
+    rng = np.random.default_rng(0)
+    train, test = (rng.normal(3, 5, (40, 3)).astype(np.float32) for _ in range(2))
+    train[:, 1] = test[:, 1] = 7.0
+    scaled_train, scaled_test = standardised(train, test)
+    reference = StandardScaler().fit(train)
+    np.testing.assert_allclose(scaled_train, reference.transform(train), atol=1e-5)
+    np.testing.assert_allclose(scaled_test, reference.transform(test), atol=1e-5)
+
+
+def test_standardising_makes_the_probe_blind_to_the_scale_of_the_features(make_task, blobs):
+    (x, y), (z, w) = blobs(120, distance=2.0), blobs(300, distance=2.0, seed=1)
+    probe = LogisticProbes(StandardisedLogisticOptions(probes=3))
+    plain = probe.evaluate(make_task(x, y, z, w))[0].value
+    scaled = probe.evaluate(make_task(1e-3 * x + 1, y, 1e-3 * z + 1, w))[0].value
+    assert scaled == pytest.approx(plain, abs=1.0)
