@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -23,11 +23,12 @@ WIDTH = 100
 
 def commands(command: click.Command = harness, parent: click.Context | None = None) -> Iterator[click.Context]:
     """Every command of the command line with its own context, groups before what is in them."""
-    context = click.Context(command, parent=parent, info_name="harness" if parent is None else command.name, terminal_width=WIDTH)
+    name = "harness" if parent is None else command.name
+    context = click.Context(command, parent, name, terminal_width=WIDTH, **command.context_settings)
     yield context
     if isinstance(command, click.Group):
-        for name in command.list_commands(context):
-            inner = command.get_command(context, name)
+        for inner_name in command.list_commands(context):
+            inner = command.get_command(context, inner_name)
             assert inner is not None
             yield from commands(inner, context)
 
@@ -37,7 +38,7 @@ def command_line() -> str:
     return "\n".join(f"### {context.command_path}\n\n```text\n{context.get_help()}\n```\n" for context in commands())
 
 
-def hooks(names: tuple[str, ...]) -> str:
+def hooks(names: Iterable[str]) -> str:
     """Signature and description of hooks, in the order they are declared."""
     return "\n".join(f"### {name}\n\n```python\n{_signature(name)}\n```\n\n{_description(name)}\n" for name in names)
 
@@ -54,7 +55,7 @@ def page(name: str) -> str:
 
 def _signature(name: str) -> str:
     signature = inspect.signature(getattr(HookSpecs, name))
-    arguments = [str(argument) for argument in signature.parameters.values() if argument.name != "self"]
+    arguments = [f"{each.name}: {each.annotation}" for each in signature.parameters.values() if each.name != "self"]
     return f"def {name}({', '.join(arguments)}) -> {signature.return_annotation}: ..."
 
 

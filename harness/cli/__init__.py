@@ -10,7 +10,7 @@ import click
 from harness.cli.boards import leaderboard
 from harness.cli.listing import list_parts, plugins, runs, show
 from harness.cli.running import evaluate, prepare, run
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UnknownNameError
 from harness.version import __version__
 
 INTERRUPTED = 130
@@ -38,6 +38,8 @@ def main(arguments: list[str] | None = None) -> None:
         code = harness.main(arguments, prog_name="harness", standalone_mode=False)
     except HarnessError as error:
         _say(str(error))
+        if isinstance(error, UnknownNameError):
+            _name_left_out_plugins()
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
@@ -45,10 +47,16 @@ def main(arguments: list[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort):
         _say("Interrupted. Nothing is lost: the same command continues where it stopped.")
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
-        sys.stderr.close()
-        sys.exit(0)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _name_left_out_plugins() -> None:
+    """What was not found may be in a plugin that could not be loaded."""
+    from harness.api import installed
+
+    for status in installed()[0].statuses:
+        if status.status in ("failed", "incompatible"):
+            click.echo(f"Plugin {status.name} ({status.distribution} {status.version}) is left out: {status.reason}.", err=True)
 
 
 def _say(sentence: str) -> None:

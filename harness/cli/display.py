@@ -88,7 +88,8 @@ def _length(run: PlannedRun) -> str:
     if training.epochs is None:
         return "no training"
     stop = f", stopping after {training.patience} without a better loss" if training.patience is not None else ""
-    return f"at most {training.epochs:,} epochs{stop}" if stop else _count(training.epochs, "epoch")
+    length = _count(training.epochs, "epoch")
+    return f"at most {length}{stop}" if stop else length
 
 
 def _estimate(work: Sequence[Pending], settings: Settings) -> str:
@@ -228,6 +229,14 @@ def _outcome(record: Record) -> str:
 
 
 # ------------------------------------------------------------------------------------------------- after a run
+
+
+def show_problems(outcome: Outcome, plugins: Plugins) -> None:
+    """What kept runs from beginning, and which observers raised."""
+    for problem in outcome.problems:
+        click.echo(f"Error: {problem}", err=True)
+    for noted in plugins.observer_errors:
+        click.echo(f"Plugin {noted.plugin} raised in {noted.hook}, which changed nothing: {noted.error}", err=True)
 
 
 def show_results(outcome: Outcome, plan: Plan, catalog: Catalog, settings: Settings) -> None:

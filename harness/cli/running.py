@@ -167,8 +167,7 @@ def run(
     display.announce(work, settings)
     with display.progress(plugins, work):
         outcome = execute(planned, catalog, plugins, settings)
-    for problem in outcome.problems:
-        click.echo(f"Error: {problem}", err=True)
+    display.show_problems(outcome, plugins)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(outcome.records), indent=1).decode())
     else:
@@ -208,8 +207,7 @@ def evaluate(
     settings = Settings(out=run_dir.resolve().parent.parent, store=store, device=device, threads=threads, command=command_line())
     with display.progress(plugins, pending(planned, settings, again=rerun)):
         outcome = execute(planned, catalog, plugins, settings, judge_again=rerun)
-    for problem in outcome.problems:
-        click.echo(f"Error: {problem}", err=True)
+    display.show_problems(outcome, plugins)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(outcome.records), indent=1).decode())
     else:

@@ -24,7 +24,7 @@ from harness.contracts.objective import Objective, TrainingResult
 from harness.contracts.sources import Description
 from harness.errors import StorageError, UsageError
 from harness.ledger.records import RunIdentity, Selection
-from harness.ledger.whole_files import write_whole
+from harness.ledger.whole_files import remove_stale, write_whole
 from harness.line import checkpoints
 from harness.line.planning import PlannedRun, read_run
 
@@ -61,6 +61,8 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"The run folder {self.path} cannot be made: {error.strerror}; choose another with --out.") from None
+        for folder in (self.path, self.features):  # what a killed process was writing
+            remove_stale(folder)
         if self._planned() != run.identity:  # what it was planned with first stays: later cells are in the records
             write_whole(self.path / "run.json", msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
 

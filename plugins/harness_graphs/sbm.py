@@ -1,7 +1,8 @@
 """Generated graphs that need no file: `sbm`, one graph like Cora, and `sbm-multi`, several small ones for the inductive case.
 
-Both are degree-corrected stochastic block models (Karrer and Newman 2011): the class of a node says which classes it is linked
-to, and a weight of its own how often. Words depend on the class too.
+`sbm` is a degree-corrected stochastic block model (Karrer and Newman 2011): the class of a node says which classes it is linked to,
+and a weight of its own how often. In `sbm-multi` a node may be in several groups, and shared groups make an edge likelier. Features
+depend on class or groups too.
 
 A data set is a function of its recipe, so only `Generator.random` of NumPy's PCG64 is drawn on, the one stream whose values do not
 change between NumPy versions, and all else is computed from it here.
@@ -128,9 +129,11 @@ def class_words(rng: np.random.Generator, labels: Ints) -> NDArray[np.bool_]:
 GRAPH_SIZES = np.array([110, 90, 120, 100, 90, 90])
 TRAIN_GRAPHS, VALIDATION_GRAPH, TEST_GRAPH = (0, 1, 2, 3), 4, 5
 GROUPS, GROUP_SHARE = 5, 0.3
-MULTI_FEATURES, MULTI_DEGREE = 50, 8
-SHARED_GROUP_WEIGHT = 6.0
-"""How many times likelier an edge is for each group that both ends are in."""
+MULTI_FEATURES, MULTI_DEGREE = 50, 12
+FEATURE_LOG_ODDS, GROUP_LOG_ODDS = -2.5, 1.0
+"""Logarithm of the odds of a feature in no group, and how much a group adds to about half of the features."""
+SHARED_GROUP_WEIGHT = 20.0
+"""How much likelier an edge is for each group that both ends are in: 1 + 20 times as many groups."""
 
 
 def build_multi_graph(context: DataContext, options: GraphDataOptions) -> DataSet:
@@ -143,7 +146,7 @@ def build_multi_graph(context: DataContext, options: GraphDataOptions) -> DataSe
     graph = np.repeat(np.arange(len(GRAPH_SIZES)), GRAPH_SIZES)
     member = rng.random((len(graph), GROUPS)) < GROUP_SHARE
     edges = group_edges(rng, graph, member)
-    log_odds = -3.0 + member @ (1.5 * _normal(rng, (GROUPS, MULTI_FEATURES)).clip(0))
+    log_odds = FEATURE_LOG_ODDS + member @ (GROUP_LOG_ODDS * _normal(rng, (GROUPS, MULTI_FEATURES)).clip(0))
     features = rng.random(log_odds.shape) < 1 / (1 + np.exp(-log_odds))
     source = _source(features, edges, options, graph)
     splits = Splits(
@@ -161,10 +164,10 @@ def build_multi_graph(context: DataContext, options: GraphDataOptions) -> DataSe
 def group_edges(rng: np.random.Generator, graph: Ints, member: NDArray[np.bool_]) -> Ints:
     """[2, E] edges inside the graphs that `graph` [N] numbers, likelier between nodes that are `member` [N, K] of the same groups.
 
-    Every pair of a graph is an edge by itself, with a probability that makes MULTI_DEGREE edges a node.
+    Every pair of a graph is an edge by itself, with a probability that makes about MULTI_DEGREE edges a node.
     """
     first, second = np.nonzero(np.triu(graph[:, None] == graph, 1))
-    weight = SHARED_GROUP_WEIGHT ** (member[first] & member[second]).sum(1)
+    weight = 1 + SHARED_GROUP_WEIGHT * (member[first] & member[second]).sum(1)
     expected = MULTI_DEGREE * np.bincount(graph) / 2
     probability = weight * (expected / np.bincount(graph[first], weights=weight))[graph[first]]
     edge = rng.random(len(first)) < probability

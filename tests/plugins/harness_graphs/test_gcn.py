@@ -93,6 +93,7 @@ def test_two_layers_are_the_dense_formula(adjacency, features):
     torch.testing.assert_close(encoder(graph_of(adjacency, features))["node"], h)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # which torch_geometric still uses
 def test_one_layer_is_torch_geometrics_gcnconv_with_prelu(adjacency, features):
     from torch_geometric.nn import GCNConv
 
