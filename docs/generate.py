@@ -47,9 +47,8 @@ def page(name: str) -> str:
     """A page of the manual as it should be."""
     text = (DOCS / name).read_text(encoding="utf-8")
     for part, content in PARTS[name].items():
-        marked = re.compile(rf"(<!-- generated: {part} -->\n).*?(<!-- end of {part} -->\n)", re.DOTALL)
-        assert len(marked.findall(text)) == 1, f"{name} has no place for {part}"
-        text = marked.sub(lambda match, content=content: f"{match[1]}{content}{match[2]}", text)
+        (place,) = re.finditer(rf"<!-- generated: {part} -->\n(.*?)<!-- end of {part} -->\n", text, re.DOTALL)
+        text = text[: place.start(1)] + content + text[place.end(1) :]
     return text
 
 

@@ -119,6 +119,13 @@ def _checked(who: str, declared: Mapping[str, MetricSpec], score: Score) -> Metr
         selected=score.selected,
     )
     try:
-        return msgspec.json.decode(msgspec.json.encode(checked), type=Metric)
+        return msgspec.json.decode(msgspec.json.encode(checked, enc_hook=_plain), type=Metric)
     except (TypeError, ValueError) as error:
         raise EvaluationError(f"{who}: what it says of {score.name} does not fit into a record: {error}.") from None
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy number as a plain one."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is no JSON")

@@ -1,0 +1,1 @@
+"""Graphs: Planetoid citation graphs, generated graphs, graph encoders and Deep Graph Infomax."""

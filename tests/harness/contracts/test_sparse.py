@@ -304,3 +304,20 @@ def test_a_layer_is_traced_as_one_graph(graph: Graph) -> None:
 def test_a_layer_compiled_to_machine_code_agrees(graph: Graph) -> None:
     weight = random_dense(4, 3)
     torch.testing.assert_close(torch.compile(layer, fullgraph=True)(graph, weight), layer(graph, weight))
+
+
+def test_what_memory_held_before_does_not_reach_a_product():
+    """The operator hands torch a product that is not initialised and relies on beta = 0."""
+    dense = (torch.rand(50, 40, generator=torch.Generator().manual_seed(0)) < 0.05).float()
+    crow, col, value = SparseMatrix.from_dense(dense).csr()
+    matrix = torch.sparse_csr_tensor(crow, col, value, dense.shape)
+    product = torch.full((50, 3), float("nan"))
+    torch.addmm(product, matrix, torch.ones(40, 3), beta=0, out=product)
+    torch.testing.assert_close(product, dense @ torch.ones(40, 3))
+
+
+def test_a_matrix_without_entries_gives_zeros():
+    empty = SparseMatrix.from_dense(torch.zeros(5, 4))
+    for _ in range(3):
+        del (garbage := {"nan": torch.full((5, 3), float("nan"))})["nan"]  # memory that the product may be given
+        assert torch.equal(empty @ torch.ones(4, 3), torch.zeros(5, 3))

@@ -43,6 +43,14 @@ def test_numbers_of_every_kind_become_floats(value):
     assert metric.value == float(value)
 
 
+def test_numpy_numbers_beside_the_value_become_plain_ones():
+    [metric] = check_scores(
+        SPEC, [score(n=np.int64(5), std=np.float32(0.5), of={"scale": np.int64(2)}, selected={"C": np.float64(0.1)})]
+    )
+    assert (metric.n, metric.std, metric.of, metric.selected) == (5, 0.5, {"scale": 2}, {"C": 0.1})
+    assert type(metric.selected["C"]) is float
+
+
 @pytest.mark.parametrize(
     ("scores", "sentence"),
     [
@@ -67,7 +75,10 @@ def test_numbers_of_every_kind_become_floats(value):
         ([score(over="seeds")], "what it says of accuracy does not fit into a record"),
         ([score(split="")], "what it says of accuracy does not fit into a record"),
         ([score(of={"variable": object()})], "what it says of accuracy does not fit into a record"),
-        ([score(selected={"C": np.float64(0.1)})], "what it says of accuracy does not fit into a record"),
+        (
+            [score(selected={"C": {1, 2}, "D": torch.zeros(1)})],
+            "what it says of accuracy does not fit into a record: Tensor is no JSON",
+        ),
     ],
 )
 def test_nonsense_is_refused_with_the_evaluators_name(scores, sentence):
@@ -184,7 +195,13 @@ def test_the_evaluators_generator_is_fresh_each_time():
 def task_for(labels, protocol_seed=5, seed=0, validation=None):
     part = Part(features=np.arange(len(labels)), index=np.arange(len(labels)) + 100, labels=labels)
     return Task(
-        feature="y", train=part, test=part, validation=validation, protocol_seed=protocol_seed, seed=seed, device=torch.device("cpu")
+        feature="y",
+        train=part,
+        test=part,
+        validation=validation,
+        protocol_seed=protocol_seed,
+        seed=seed,
+        device=torch.device("cpu"),
     )
 
 

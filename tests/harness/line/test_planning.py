@@ -60,8 +60,7 @@ HERE = "Method {} does not fit data set {}: "
         ),
         (
             {"encoder": "mlp-of-nine"},
-            HERE.format("squeeze", "blobs")
-            + "encoder mlp-of-nine reads samples of shape (9,) or (None, 2) and these have (6,).",
+            HERE.format("squeeze", "blobs") + "encoder mlp-of-nine reads samples of shape (9,) or (None, 2) and these have (6,).",
         ),
         (
             {"method": "pair"},
@@ -272,7 +271,11 @@ def test_no_features_at_all_means_the_default(toy):
 
 def test_the_most_particular_encoder_is_taken(toy):
     spec = toy.catalog.method("squeeze").spec
-    for encoders in ({"blobs": "other-mlp", "synthetic": "mlp", "*": "mlp"}, {"synthetic": "other-mlp", "*": "mlp"}, {"*": "other-mlp"}):
+    for encoders in (
+        {"blobs": "other-mlp", "synthetic": "mlp", "*": "mlp"},
+        {"synthetic": "other-mlp", "*": "mlp"},
+        {"*": "other-mlp"},
+    ):
         changed = toy.with_parts(toy.entry(msgspec.structs.replace(spec, encoders=encoders)))
         assert changed.first().identity.encoder.name == "other-mlp"
 
@@ -375,7 +378,9 @@ def test_spelling_a_default_out_is_the_same_identity(toy):
 
 
 def test_names_are_canonical_however_they_are_spelt(toy):
-    full = toy.first(method="toy/squeeze", data="toy/blobs", encoder="toy/mlp", evaluators=("toy/centroid",), protocol="blobs-split/1")
+    full = toy.first(
+        method="toy/squeeze", data="toy/blobs", encoder="toy/mlp", evaluators=("toy/centroid",), protocol="blobs-split/1"
+    )
     assert full.identity == toy.first().identity
     assert full.cells == toy.first().cells
 
@@ -422,7 +427,8 @@ def test_a_request_for_something_else_is_another_run(toy, request_):
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [("method", "squeeze"), ("encoder", "mlp"), ("objective", "predict"), ("dataset", "blobs"), ("protocol", "blobs-split")]
+    ("kind", "name"),
+    [("method", "squeeze"), ("encoder", "mlp"), ("objective", "predict"), ("dataset", "blobs"), ("protocol", "blobs-split")],
 )
 def test_a_raised_version_of_a_part_is_another_run(toy, kind, name):
     [found] = [entry for entry in toy.entries if (entry.kind, entry.name) == (kind, name)]
@@ -565,7 +571,9 @@ def test_a_planned_run_is_read_back_from_its_folder(toy, tmp_path):
     assert read_run(tmp_path) == run
 
 
-@pytest.mark.parametrize(("content", "sentence"), [(None, "is not a run folder"), (b"{}", "cannot be read"), (b"\xff", "cannot be read")])
+@pytest.mark.parametrize(
+    ("content", "sentence"), [(None, "is not a run folder"), (b"{}", "cannot be read"), (b"\xff", "cannot be read")]
+)
 def test_a_folder_that_holds_no_run_is_refused(tmp_path, content, sentence):
     if content is not None:
         (tmp_path / "run.json").write_bytes(content)

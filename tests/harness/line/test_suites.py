@@ -40,7 +40,11 @@ def suite(tmp_path):
 
 def test_a_suite_is_requests_in_the_files_order(toy, suite):
     requests = plan_suite(suite, toy.catalog)
-    assert [(request.method, request.data) for request in requests] == [("squeeze", "blobs"), ("squeeze", "walks"), ("any", "blobs")]
+    assert [(request.method, request.data) for request in requests] == [
+        ("squeeze", "blobs"),
+        ("squeeze", "walks"),
+        ("any", "blobs"),
+    ]
 
 
 def test_what_a_run_leaves_out_is_the_suites(toy, suite):

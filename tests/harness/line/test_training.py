@@ -736,7 +736,11 @@ def test_progress_is_told_steps_total_and_newest_terms():
 def test_a_stopped_training_tells_its_own_length_last():
     told = []
     train(
-        lambda: Scripted([3.0, 4.0, 4.0]), epochs=9, batch_size=23, patience=1, progress=lambda step, total, terms: told.append((step, total))
+        lambda: Scripted([3.0, 4.0, 4.0]),
+        epochs=9,
+        batch_size=23,
+        patience=1,
+        progress=lambda step, total, terms: told.append((step, total)),
     )
     assert told[-1] == (1, 1)
 
