@@ -87,6 +87,7 @@ def execute(plan: Plan, catalog: Catalog, plugins: Plugins, settings: Settings, 
     work = pending(plan, settings, again=judge_again or settings.rerun)
     made: dict[str, Record] = {}
     problems: list[HarnessError] = []
+    unavailable: set[str] = set()
     if any(each.missing for each in work):
         from harness.line.pipeline import Workplace, compute
 
@@ -107,11 +108,13 @@ def execute(plan: Plan, catalog: Catalog, plugins: Plugins, settings: Settings, 
         for each in work:
             # A run may be planned twice with other cells, as a reference row of two methods is.
             missing = [cell for cell in each.missing if each.run.cell_identity(cell).sha256 not in made]
-            if not missing:
+            if not missing or each.run.identity.data.name in unavailable:
                 continue
             try:
                 made.update({record.id: record for record in compute(each.run, missing, workplace)})
             except (DataError, PluginError) as error:
+                if isinstance(error, DataError):
+                    unavailable.add(each.run.identity.data.name)
                 if str(error) not in map(str, problems):
                     problems.append(error)
     records = []

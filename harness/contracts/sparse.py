@@ -17,8 +17,6 @@ from torch import Tensor
 @torch.library.custom_op("harness::spmm", mutates_args=())
 def _spmm(crow: Tensor, col: Tensor, value: Tensor, crow_t: Tensor, col_t: Tensor, value_t: Tensor, dense: Tensor) -> Tensor:
     """CSR matrix (rows x columns) times dense [columns, d]; the transpose rides along for the backward pass."""
-    if value.shape[0] == 0:  # torch takes a short cut here that leaves the product as it was
-        return dense.new_zeros(crow.shape[0] - 1, dense.shape[1])
     matrix = _csr(crow, col, value, (crow.shape[0] - 1, crow_t.shape[0] - 1))
     product = dense.new_empty(matrix.shape[0], dense.shape[1])
     with torch.autocast(dense.device.type, enabled=False):  # it would ask for a half-precision product, see `matmul`

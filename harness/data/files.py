@@ -113,6 +113,7 @@ def _fetch(spec: DataSetSpec, file: FileSpec, expected: str | None, roots: Seque
         raise StorageError(f"{target.parent} cannot be made: {error.strerror}; name another folder with HARNESS_CACHE.") from None
     import pooch
 
+    pooch.get_logger().setLevel("WARNING")
     try:
         pooch.retrieve(
             url=file.url,
