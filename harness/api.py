@@ -17,7 +17,8 @@ from harness.contracts.specs import BudgetName
 from harness.errors import UsageError
 from harness.execution import Outcome, Settings, execute, hashes_for
 from harness.ledger.frames import Records
-from harness.line.planning import Plan, PlannedRun, Precision, Request, plan, plan_evaluation, read_run, recipe_sha256
+from harness.ledger.runs import Plan, PlannedRun, read_run
+from harness.line.planning import Precision, Request, plan, plan_evaluation, recipe_sha256
 
 if TYPE_CHECKING:
     from harness.trained import TrainedRun

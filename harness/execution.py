@@ -16,8 +16,9 @@ from harness.contracts.specs import FilesRecipe
 from harness.data.files import cache_folder, data_roots, locate_files, read_lock
 from harness.errors import DataError, HarnessError, PluginError, UnfitError
 from harness.ledger.records import Record
+from harness.ledger.runs import Cell, Plan, PlannedRun
 from harness.ledger.stores import FolderStore
-from harness.line.planning import Cell, Plan, PlannedRun, check_pins
+from harness.line.planning import check_pins
 
 
 class Settings(Struct, frozen=True, kw_only=True):

@@ -41,7 +41,7 @@ from harness.errors import PluginError
 
 if TYPE_CHECKING:
     from harness.ledger.records import Record
-    from harness.line.planning import PlannedRun
+    from harness.ledger.runs import PlannedRun
 
 REGISTRATION_HOOKS: dict[str, tuple[type[Struct], ...]] = {
     "harness_datasets": (DataSetSpec, DataSetFamilySpec),

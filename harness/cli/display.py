@@ -15,7 +15,7 @@ from harness.contracts.hookspecs import hookimpl
 from harness.execution import Outcome, Pending, Settings
 from harness.leaderboard.board import SEEDS_TO_RANK
 from harness.ledger.records import Record
-from harness.line.planning import Plan, PlannedRun
+from harness.ledger.runs import Plan, PlannedRun
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -219,7 +219,7 @@ def _run_folders(out: Path) -> list[Path]:
 
 
 def _run_state(folder: Path) -> dict[str, Any]:
-    from harness.line.planning import read_run
+    from harness.ledger.runs import read_run
 
     if (folder / "training.json").exists():
         state = "trained"

@@ -105,7 +105,8 @@ def run(
     from harness.api import installed, plan_request
     from harness.cli import display
     from harness.execution import Settings, execute, pending
-    from harness.line.planning import Plan, Request
+    from harness.ledger.runs import Plan
+    from harness.line.planning import Request
     from harness.line.suites import plan_suite
 
     plugins, catalog = installed()
@@ -200,7 +201,7 @@ def evaluate(
     from harness.api import installed, plan_old_run
     from harness.cli import display
     from harness.execution import Settings, execute, pending
-    from harness.line.planning import Plan
+    from harness.ledger.runs import Plan
 
     plugins, catalog = installed()
     planned = Plan(runs=(plan_old_run(run_dir, evaluators, features, options, catalog),))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         SuiteSpec,
     )
     from harness.ledger.records import Record
-    from harness.line.planning import PlannedRun
+    from harness.ledger.runs import PlannedRun
 
 PROJECT = "harness"
 hookspec = pluggy.HookspecMarker(PROJECT)

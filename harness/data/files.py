@@ -41,7 +41,7 @@ def locate_files(
     """Find or fetch every file of a data set and check it.
 
     Returns the files' places by spec path, and the sha256 of those that nobody had pinned (taken now, or when they were first
-    trusted). Raises CorruptDataError when a file differs from its sha256, MissingDataError when it is nowhere to be had.
+    trusted). Raises CorruptDataError when a file differs from its sha256 or size, MissingDataError when it is nowhere to be had.
     """
     if not isinstance(spec.recipe, FilesRecipe):
         return {}, {}
@@ -53,6 +53,11 @@ def locate_files(
         place = _find(file, roots, cache)
         if place is None:
             place = _fetch(spec, file, expected, roots, cache)
+        if file.size is not None and (size := place.stat().st_size) != file.size:
+            raise CorruptDataError(
+                f"{place} is not the file it should be: it has {size} bytes, and the right one {file.size}; it was not read. "
+                "Remove or replace it and run again."
+            )
         digest = file_sha256(place)
         if expected is not None and digest != expected:
             raise CorruptDataError(

@@ -18,7 +18,7 @@ from harness.contracts.options import resolve_options
 from harness.contracts.sources import Description
 from harness.contracts.specs import DataSetSpec, EvaluatorSpec
 from harness.errors import HarnessError, PluginError
-from harness.line.planning import Cell, PlannedRun
+from harness.ledger.runs import Cell, PlannedRun
 from harness.line.seeding import derive_seed, generator, isolated_randomness
 
 

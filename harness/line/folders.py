@@ -24,9 +24,9 @@ from harness.contracts.objective import Objective, TrainingResult
 from harness.contracts.sources import Description
 from harness.errors import StorageError, UsageError
 from harness.ledger.records import RunIdentity, Selection
+from harness.ledger.runs import PlannedRun, read_run
 from harness.ledger.whole_files import remove_stale, write_whole
 from harness.line import checkpoints
-from harness.line.planning import PlannedRun, read_run
 
 
 class Trained(Struct, frozen=True, kw_only=True):

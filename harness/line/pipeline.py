@@ -41,6 +41,7 @@ from harness.ledger.records import (
     Times,
     Tuning,
 )
+from harness.ledger.runs import Cell, PlannedRun
 from harness.ledger.stores import FolderStore
 from harness.ledger.whole_files import write_whole
 from harness.line.building import build_dataset, build_encoder, build_evaluator, build_objective
@@ -48,7 +49,6 @@ from harness.line.checkpoints import read_document
 from harness.line.environment import describe_environment, now, origins, peak_memory_bytes
 from harness.line.evaluation import evaluate, make_task, number_of_classes
 from harness.line.folders import RunFolder, Trained
-from harness.line.planning import Cell, PlannedRun
 from harness.line.representation import represent
 from harness.line.training import LabelTable, Trainer, make_fabric, resolve_device
 

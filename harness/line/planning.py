@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -25,10 +24,10 @@ from harness.contracts.specs import (
     Spec,
 )
 from harness.contracts.training import TrainOptions
-from harness.errors import OptionError, UnfitError, UnknownNameError, UnpinnedDataError, UsageError
+from harness.errors import OptionError, UnfitError, UnknownNameError, UnpinnedDataError
 from harness.ledger.identity import sha256_of
-from harness.ledger.records import Component, DataIdentity, Identity, ProtocolIdentity, RunIdentity, Training
-from harness.names import slug
+from harness.ledger.records import Component, DataIdentity, ProtocolIdentity, RunIdentity, Training
+from harness.ledger.runs import Cell, Plan, PlannedRun
 
 Precision = Literal["32", "bf16"]
 
@@ -54,62 +53,6 @@ class Request(Struct, frozen=True, kw_only=True):
     budget: str = "paper"
     precision: Precision = "32"
     references: bool = True
-
-
-class Cell(Struct, frozen=True, kw_only=True):
-    """One evaluator on one feature of a run."""
-
-    part: str
-    """Full name of the evaluator, "package/name"."""
-    evaluator: Component
-    feature: str
-
-
-class PlannedRun(Struct, frozen=True, kw_only=True):
-    """A run and its cells. Plain data: with the data roots it determines every number, in this process or another."""
-
-    identity: RunIdentity
-    cells: tuple[Cell, ...]
-    parts: Mapping[str, str]
-    """Full name "package/name" of the method, encoder, objective, data set and protocol."""
-    budget: str
-    reference: bool
-    supervised: bool
-    trusted_first: bool
-    passed: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """Short human name: "dgi on cora, seed 0"."""
-        return f"{self.identity.method.name} on {self.identity.data.name}, seed {self.identity.seed}"
-
-    @property
-    def folder(self) -> PurePosixPath:
-        """The run's folder under OUT: <data>/<method>-s<seed>-<run8>."""
-        identity = self.identity
-        return PurePosixPath(slug(identity.data.name), f"{slug(identity.method.name)}-s{identity.seed}-{identity.sha256[:8]}")
-
-    @property
-    def trains(self) -> bool:
-        """Whether its objective is trained at all."""
-        return self.identity.training.epochs is not None
-
-    def cell_identity(self, cell: Cell) -> Identity:
-        """Identity of one of its cells."""
-        return Identity.of(self.identity, cell.evaluator, cell.feature)
-
-
-class Plan(Struct, frozen=True, kw_only=True):
-    """All runs of a request, the compared ones first."""
-
-    runs: tuple[PlannedRun, ...]
-    left_out: tuple[str, ...] = ()
-    """Reference rows that are not defined here, each with its reason."""
-
-    @property
-    def cells(self) -> list[tuple[PlannedRun, Cell]]:
-        """Every cell with its run."""
-        return [(run, cell) for run in self.runs for cell in run.cells]
 
 
 def plan(request: Request, catalog: Catalog, *, locked_hashes: Mapping[str, str] | None = None, trust_first: bool = False) -> Plan:
@@ -149,16 +92,6 @@ def recipe_sha256(recipe: Recipe, locked_hashes: Mapping[str, str]) -> str:
         return sha256_of(recipe)
     files = {file.path: file.sha256 or locked_hashes.get(file.path, "") for file in recipe.files}
     return sha256_of({"files": files, "version": recipe.version})
-
-
-def read_run(folder: Path) -> PlannedRun:
-    """The planned run of a run's folder. Raises UsageError when it is none."""
-    try:
-        return msgspec.json.decode((folder / "run.json").read_bytes(), type=PlannedRun)
-    except FileNotFoundError:
-        raise UsageError(f"{folder} is not a run folder: it has no run.json; `harness runs list` shows the runs.") from None
-    except (OSError, msgspec.DecodeError) as error:
-        raise UsageError(f"{folder / 'run.json'} cannot be read: {error}.") from None
 
 
 def plan_evaluation(

@@ -7,7 +7,8 @@ import pytest
 
 from harness.cli import display
 from harness.execution import Pending, Settings, pending
-from harness.line.planning import Plan, Request, plan
+from harness.ledger.runs import Plan
+from harness.line.planning import Request, plan
 
 AE = ("run", "--method", "ae", "--data", "digits", "--budget", "smoke", "--evaluators", "knn", "--threads", "1")
 

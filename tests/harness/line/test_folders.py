@@ -10,9 +10,9 @@ from torch import nn
 from harness import Description, Encoder
 from harness.contracts.objective import TrainingResult
 from harness.errors import StorageError
+from harness.ledger.runs import read_run
 from harness.line.checkpoints import file_sha256, load_tensors
 from harness.line.folders import RunFolder
-from harness.line.planning import read_run
 
 
 class Layer(Encoder):

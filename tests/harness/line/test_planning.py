@@ -13,7 +13,8 @@ from harness.contracts.training import TrainOptions
 from harness.errors import AmbiguousNameError, OptionError, UnfitError, UnknownNameError, UnpinnedDataError, UsageError
 from harness.ledger.identity import canonical_json
 from harness.ledger.records import RunIdentity
-from harness.line.planning import plan_evaluation, read_run, recipe_sha256
+from harness.ledger.runs import read_run
+from harness.line.planning import plan_evaluation, recipe_sha256
 
 
 def names(plan):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness import Encoder, PluginError, UnknownNameError, VectorSource, Vectors
+from harness import Encoder, PluginError, UnknownNameError, Vectors, VectorSource
 from harness.errors import EvaluationError
 from harness.line import representation
 from harness.line.checkpoints import file_sha256

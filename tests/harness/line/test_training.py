@@ -11,6 +11,7 @@ import threading
 import zipfile
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain, pairwise
 
 import numpy as np
 import pytest
@@ -129,7 +130,7 @@ class Targets(Objective):
     def following(self, step):
         y = self.encoder(step.batch)["y"]
         distance = (y - self.average).square().mean()
-        noise = torch.from_numpy(np.random.normal(size=y.shape).astype(np.float32))  # noqa: NPY002 (what is tested)
+        noise = torch.from_numpy(np.random.normal(size=y.shape).astype(np.float32))
         return {"loss": distance + self.head(y + noise).square().mean(), "distance": distance}
 
     def after_step(self, step):
@@ -269,8 +270,8 @@ def test_fresh_batches_differ_from_each_other_and_from_the_steps_batch():
 
 def test_fresh_batches_go_through_the_whole_data_set():
     drawn = [call[3] for call in train(Adversarial).objective.calls if call[0] == "discriminate"]
-    assert sorted(sum(drawn[:4], [])) == list(range(23))
-    assert sorted(sum(drawn[4:8], [])) == list(range(23))
+    assert sorted(chain(*drawn[:4])) == list(range(23))
+    assert sorted(chain(*drawn[4:8])) == list(range(23))
 
 
 def test_steps_carry_their_index_and_epoch():
@@ -287,7 +288,7 @@ def test_only_a_phases_own_parameters_ask_for_gradients():
 
 def test_only_a_phases_own_parameters_are_updated():
     calls = train(Adversarial).objective.calls
-    for (phase, *_, before, _), (*_, after, _) in zip(calls[:-1], calls[1:], strict=True):
+    for (phase, *_, before, _), (*_, after, _) in pairwise(calls):
         changed = {name.split(".")[0] for name, tensor in before.items() if not torch.equal(tensor, after[name])}
         assert changed == {"discriminator" if phase == "discriminate" else "encoder"}
 
@@ -362,7 +363,7 @@ def test_the_epochs_cover_every_sample_once_each():
             indices.append(step.batch.index.tolist())
 
     train(lambda: Noting([1.0] * 12))
-    epochs = [sorted(sum(indices[start : start + 4], [])) for start in (0, 4, 8)]
+    epochs = [sorted(chain(*indices[start : start + 4])) for start in (0, 4, 8)]
     assert epochs == [list(range(23))] * 3
     assert indices[:4] != indices[4:8]
 

@@ -1,0 +1,824 @@
+"""The straight line through `execute`: what is computed, what is recorded, and what survives a failure."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import threading
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from filelock import FileLock
+from safetensors import safe_open
+
+from harness import Annotations, DataSet, Score, Splits, UnfitError, UsageError, VectorSource, hookimpl
+from harness.errors import CorruptDataError, EvaluationError, PluginError, StorageError
+from harness.ledger.records import check_record
+from harness.ledger.runs import read_run
+from harness.ledger.stores import FolderStore
+from harness.line import training
+from harness.line.checkpoints import read_document
+from harness.line.planning import plan_evaluation
+
+
+def methods(outcome):
+    return [record.identity.method.name for record in outcome.records]
+
+
+class Interrupting:
+    """A script for the objective "predict" that interrupts a training, once, at a step; counts the steps of both parts."""
+
+    def __init__(self, at=None):
+        self.at, self.steps = at, []
+
+    def __call__(self, objective, step):
+        if step.index == self.at:
+            self.at = None
+            raise KeyboardInterrupt
+        self.steps.append(step.index)
+        return 0.0
+
+
+SAVE_ALWAYS = {"checkpoint_every_s": 0.0}
+
+# ----------------------------------------------------------------------------------------------------- the records
+
+
+def test_every_cell_gets_a_valid_record(toy):
+    outcome = toy.run(seeds=(0, 1), evaluators=("centroid", "spread"))
+    assert methods(outcome) == ["squeeze"] * 4 + ["majority"] * 4 + ["random"] * 4 + ["raw"] * 4
+    assert outcome.computed == 16
+    assert outcome.problems == []
+    for record in outcome.records:
+        check_record(record)
+        assert record.status == "ok"
+
+
+def test_records_are_in_the_store_as_they_were_returned(toy):
+    outcome = toy.run()
+    stored = {record.id: record for record in FolderStore(toy.folder / "runs" / "records").all()}
+    assert stored == {record.id: record for record in outcome.records}
+
+
+def test_a_record_says_all_that_it_should(toy):
+    [record, *_] = toy.run(budget="smoke", options=("objective.lr=0.02",), settings={"command": "harness run"}).records
+    assert (record.attempt, record.budget, record.reference, record.supervised) == (1, "smoke", False, False)
+    assert record.n == {"train": 45, "test": 15}
+    assert (record.selection.epochs, record.selection.steps) == (2, 10)
+    assert record.selection.terms.keys() == {"predict/loss", "predict/error"}
+    assert record.tuning.source == "given"
+    assert record.artifacts.parameters == 6 * 6 + 6 + 6 * 3 + 3
+    assert record.environment.threads == 1
+    assert [origin.distribution for origin in record.source] == ["infomax-harness", "toy-parts"]
+    assert record.passed == {"options": ["objective.lr=0.02"], "encoder": None, "command": "harness run"}
+    assert record.time_s.train > 0
+    assert record.peak_memory_bytes > 0
+    assert record.error is None
+
+
+def test_digests_are_those_of_the_files(toy):
+    from harness.line.checkpoints import file_sha256
+
+    [record] = toy.run(references=False).records
+    folder = toy.folder / "runs" / toy.first().folder
+    assert record.artifacts.checkpoint_sha256 == file_sha256(folder / "model.safetensors")
+    assert record.artifacts.representation_sha256 == file_sha256(folder / "features" / "y.npy")
+
+
+def test_a_reference_row_is_flagged_and_has_no_selection(toy):
+    squeeze, *references = toy.run().records
+    assert not squeeze.reference
+    assert all(record.reference and record.selection is None for record in references)
+
+
+def test_a_supervised_row_is_marked(toy):
+    [record, *_] = toy.run(method="taught").records
+    assert record.status == "ok"
+    assert record.supervised
+
+
+def test_training_teaches_something(toy):
+    squeeze, majority, *_ = toy.run(options=("train.epochs=20",)).records
+    assert majority.primary.value == pytest.approx(100 / 3)
+    assert squeeze.primary.value > 60
+
+
+def test_tuning_says_where_the_options_come_from(toy):
+    assert toy.run(references=False).records[0].tuning.source == "paper"
+    assert toy.run(references=False, budget="smoke").records[0].tuning.source == "defaults"
+
+
+def test_the_parts_of_the_protocol_are_counted(toy):
+    assert toy.run(protocol="blobs-thirds", references=False).records[0].n == {"train": 20, "validation": 20, "test": 20}
+
+
+# --------------------------------------------------------------------------------------- nothing is computed twice
+
+
+def test_a_second_execution_computes_nothing_and_returns_the_same(toy, tree):
+    script = Interrupting()
+    scripted = toy.with_script(script)
+    first = scripted.run()
+    steps, before = len(script.steps), tree(toy.folder / "runs")
+    second = scripted.run()
+    assert second.computed == 0
+    assert second.records == first.records
+    assert len(script.steps) == steps
+    assert tree(toy.folder / "runs") == before
+
+
+def test_what_is_done_is_answered_without_the_data(toy):
+    first = toy.run()
+
+    def gone(context, options):
+        raise AssertionError("loaded")
+
+    assert toy.with_parts(toy.entry(toy.BLOBS, gone)).run().records == first.records
+
+
+def test_a_further_evaluator_trains_nothing(toy):
+    script = Interrupting()
+    scripted = toy.with_script(script)
+    scripted.run(references=False)
+    steps = len(script.steps)
+    outcome = scripted.run(references=False, evaluators=("centroid", "spread"))
+    assert (outcome.computed, len(outcome.records)) == (1, 2)
+    assert len(script.steps) == steps
+
+
+def test_adding_an_evaluator_moves_no_other_number(toy, comparable):
+    [alone] = comparable(toy.run(references=False).records)
+    together = comparable(
+        toy.run(out="other", references=False, evaluators=("spread", "centroid"), features=("hidden", "y")).records
+    )
+    assert alone in together
+
+
+def test_a_rerun_computes_everything_anew_and_agrees(toy, comparable):
+    script = Interrupting()
+    scripted = toy.with_script(script)
+    first = scripted.run()
+    second = scripted.run(settings={"rerun": True})
+    assert second.computed == 4
+    assert {record.attempt for record in second.records} == {2}
+    assert len(script.steps) == 40
+    again = [dict(document, attempt=1) for document in comparable(second.records)]
+    assert again == comparable(first.records)
+    assert len(list(FolderStore(toy.folder / "runs" / "records").all())) == 8
+
+
+def test_judging_again_trains_nothing(toy):
+    script = Interrupting()
+    scripted = toy.with_script(script)
+    scripted.run(references=False)
+    outcome = scripted.run(references=False, judge_again=True)
+    assert [record.attempt for record in outcome.records] == [2]
+    assert len(script.steps) == 20
+
+
+def test_a_run_that_is_planned_twice_with_other_cells_computes_each_cell_once(toy):
+    from harness.execution import Settings, execute
+    from harness.ledger.runs import Plan
+
+    one, other = toy.first(evaluators=("centroid",)), toy.first(evaluators=("spread", "centroid"))
+    settings = Settings(out=toy.folder / "runs", device="cpu", threads=1)
+    outcome = execute(Plan(runs=(one, other)), toy.catalog, toy.plugins, settings)
+    assert outcome.computed == 2
+    assert {record.attempt for record in outcome.records} == {1}
+
+
+def test_a_cell_that_failed_is_tried_again(toy):
+    broken = toy.with_evaluator("fickle", lambda task: 1 / 0)
+    assert [record.status for record in broken.run(references=False, evaluators=("fickle",)).records] == ["failed"]
+    mended = toy.with_evaluator("fickle", lambda task: [Score(name="accuracy", value=1.0)])
+    [record] = mended.run(references=False, evaluators=("fickle",)).records
+    assert (record.status, record.attempt) == ("ok", 2)
+
+
+def test_evaluating_an_old_run_again_leaves_its_plan_as_it_was(toy):
+    toy.run(references=False)
+    folder = toy.folder / "runs" / toy.first().folder
+    planned = read_run(folder)
+    toy.run(references=False, evaluators=("spread",), features=("hidden",))
+    assert read_run(folder) == planned
+    assert [cell.feature for cell in plan_evaluation(planned, ["spread"], None, [], toy.catalog).cells] == ["y"]
+
+
+# ------------------------------------------------------------------------------------------- the same seed, anywhere
+
+
+def test_the_same_seed_in_another_folder_gives_the_same_records(toy, comparable):
+    one, other = toy.run(evaluators=("centroid", "spread")), toy.run(out="other", evaluators=("centroid", "spread"))
+    assert comparable(one.records) == comparable(other.records)
+
+
+def test_the_same_seed_in_another_folder_gives_the_same_files(toy, tree):
+    toy.run()
+    toy.run(out="other")
+    files = [
+        {
+            name: content
+            for name, content in tree(toy.folder / out).items()
+            if not name.startswith("records") and "training.json" not in name
+        }
+        for out in ("runs", "other")
+    ]
+    assert any(name.endswith("model.safetensors") for name in files[0])
+    assert files[0] == files[1]
+
+
+def test_another_seed_gives_other_weights(toy):
+    zero, one = toy.run(seeds=(0, 1), references=False).records
+    assert zero.artifacts.checkpoint_sha256 != one.artifacts.checkpoint_sha256
+    assert zero.artifacts.representation_sha256 != one.artifacts.representation_sha256
+
+
+def test_the_callers_random_state_is_neither_used_nor_moved(toy, comparable):
+    torch.manual_seed(1)
+    np.random.seed(1)
+    one = toy.run()
+    state = torch.random.get_rng_state(), np.random.get_state()[1].copy()
+    torch.manual_seed(1)
+    np.random.seed(1)
+    assert torch.equal(state[0], torch.random.get_rng_state())
+    assert np.array_equal(state[1], np.random.get_state()[1])
+    torch.manual_seed(2)
+    assert comparable(toy.run(out="other").records) == comparable(one.records)
+
+
+# --------------------------------------------------------------------------------- an evaluator that fails its cell
+
+
+def raising(error):
+    def act(task):
+        raise error
+
+    return act
+
+
+@pytest.mark.parametrize(
+    ("act", "type_", "message"),
+    [
+        (raising(ZeroDivisionError("mine")), "ZeroDivisionError", "mine"),
+        (raising(EvaluationError("too few samples")), "EvaluationError", "too few samples"),
+        (raising(UsageError("not for such data")), "UsageError", "not for such data"),
+        (raising(UnfitError("cannot be drawn")), "UnfitError", "cannot be drawn"),
+        (raising(PluginError("x", "broken")), "PluginError", "Plugin x: broken"),
+        (raising(KeyError()), "KeyError", "KeyError"),
+        (raising(MemoryError()), "MemoryError", "MemoryError"),
+        (lambda task: None, "EvaluationError", "where a list of Score was expected"),
+        (lambda task: [Score(name="accuracy", value=math.nan)], "EvaluationError", "accuracy is nan"),
+        (lambda task: [Score(name="accuracy", value=101.0)], "EvaluationError", "lies outside"),
+        (lambda task: [Score(name="accuracy", value=1.0, of={"a": object()})], "EvaluationError", "does not fit into a record"),
+    ],
+)
+def test_a_broken_evaluator_fails_its_cell_and_the_others_go_on(toy, act, type_, message):
+    outcome = toy.with_evaluator("broken", act).run(evaluators=("broken", "centroid"), references=False)
+    failed, good = outcome.records
+    assert (failed.status, failed.error.type) == ("failed", type_)
+    assert message in failed.error.message
+    assert failed.metrics == ()
+    assert failed.selection is not None
+    assert good.status == "ok"
+    check_record(failed)
+
+
+def test_a_failure_of_somebody_elses_code_has_the_end_of_its_traceback(toy):
+    [record] = (
+        toy.with_evaluator("broken", raising(ZeroDivisionError("mine"))).run(evaluators=("broken",), references=False).records
+    )
+    assert record.error.traceback.endswith("ZeroDivisionError: mine")
+    assert "in act" in record.error.traceback
+
+
+def test_a_failure_on_purpose_has_no_traceback(toy):
+    [record] = toy.with_evaluator("broken", raising(EvaluationError("mine"))).run(evaluators=("broken",), references=False).records
+    assert record.error.traceback == ""
+
+
+@pytest.mark.parametrize("message", ["x" * 100_000, "\udcff name", "\x00\n" * 40_000])
+def test_a_failure_with_any_message_is_recorded(toy, message):
+    [record] = toy.with_evaluator("broken", raising(ValueError(message))).run(evaluators=("broken",), references=False).records
+    assert record.status == "failed"
+    assert list(FolderStore(toy.folder / "runs" / "records").all()) == [record]
+
+
+def test_an_evaluator_that_cannot_be_built_fails_its_cell(toy):
+    broken = toy.with_parts(toy.entry(toy.evaluator("broken"), lambda options: "no evaluator"))
+    failed, good = broken.run(evaluators=("broken", "centroid"), references=False).records
+    assert failed.error.message == "Plugin toy (toy-parts 1.0): evaluator broken was built as str, not a harness.Evaluator."
+    assert good.status == "ok"
+
+
+def test_an_evaluator_that_changes_what_it_was_given_changes_no_other_cell(toy, comparable):
+    def spoil(task):
+        task.train.features[:] = 0
+        task.train.labels[:] = 0
+        encoder = task.fresh_encoder()
+        with torch.no_grad():
+            for parameter in encoder.parameters():
+                parameter.zero_()
+        return [Score(name="accuracy", value=1.0)]
+
+    spoilt = toy.with_evaluator("spoiler", spoil, needs=("labels", "encoder"))
+    records = spoilt.run(evaluators=("spoiler", "centroid"), features=("y", "hidden"), references=False).records
+    assert {record.status for record in records} == {"ok"}
+    good = toy.run(out="other", evaluators=("centroid",), features=("y", "hidden"), references=False).records
+    assert comparable(records[1::2]) == comparable(good)
+
+
+def test_a_fresh_encoder_has_the_trained_weights(toy):
+    def compare(task):
+        [batch] = task.inputs.in_order(60)
+        with torch.no_grad():
+            y = task.fresh_encoder().eval()(batch)["y"].numpy()
+        return [
+            Score(name="accuracy", value=100 * float(np.allclose(y[task.test.index], task.test.features, rtol=1e-5, atol=1e-6)))
+        ]
+
+    [record] = (
+        toy.with_evaluator("fresh", compare, needs=("inputs", "encoder")).run(evaluators=("fresh",), references=False).records
+    )
+    assert record.metrics[0].value == 100
+
+
+def test_exported_modules_are_there_for_those_that_need_them(toy):
+    def look(task):
+        return [Score(name="accuracy", value=float(list(task.modules) == ["decoder"]))]
+
+    [record] = toy.with_evaluator("looking", look, needs=("modules",)).run(evaluators=("looking",), references=False).records
+    assert record.metrics[0].value == 1
+
+
+# ------------------------------------------------------------------------------------------ a training that fails
+
+
+def test_a_loss_that_is_not_finite_gives_diverged_records_with_step_and_losses(toy):
+    scripted = toy.with_script(lambda objective, step: math.nan if step.index == 7 else 0.0)
+    outcome = scripted.run(evaluators=("centroid", "spread"))
+    assert [record.status for record in outcome.records] == ["diverged"] * 2 + ["ok"] * 6
+    for record in outcome.records[:2]:
+        assert record.error.type == "DivergedError"
+        assert record.error.step == 7
+        assert record.error.terms["predict/loss"] == "nan"
+        assert float(record.error.terms["predict/error"]) > 0
+        assert record.artifacts.checkpoint_sha256 is None
+        check_record(record)
+
+
+def test_a_diverged_training_diverges_again_from_its_checkpoint(toy):
+    scripted = toy.with_script(lambda objective, step: math.inf if step.index == 7 else 0.0)
+    for attempt in (1, 2):
+        [record] = scripted.run(references=False, settings=SAVE_ALWAYS).records
+        assert (record.status, record.error.step, record.attempt) == ("diverged", 7, attempt)
+
+
+def test_weights_that_are_not_finite_after_the_last_step_fail_the_cells(toy):
+    def spoil(objective, step):
+        if step.index == 19:  # the last: the loss is finite, the gradient is not
+            objective.encoder.hidden.bias.register_hook(lambda gradient: gradient * torch.nan)
+        return 0.0
+
+    [record] = toy.with_script(spoil).run(references=False, evaluators=("spread",)).records
+    assert record.status == "failed"
+    assert "check that training did not diverge" in record.error.message
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("mine"), UsageError("mine"), UnfitError("mine"), PluginError("x", "mine")])
+def test_a_training_that_raises_gives_failed_records_and_the_other_runs_go_on(toy, error):
+    def fail(objective, step):
+        raise error
+
+    outcome = toy.with_script(fail).run()
+    assert [record.status for record in outcome.records] == ["failed", "ok", "ok", "ok"]
+    assert outcome.problems == []
+    assert "mine" in outcome.records[0].error.message
+
+
+def test_an_encoder_with_other_features_than_its_spec_gives_failed_records(toy):
+    from harness import FeatureSpec
+
+    spec = toy.catalog.encoder("mlp").spec
+    made = next(entry.made for entry in toy.entries if entry.name == "mlp")
+    swapped = msgspec.structs.replace(spec, features=(FeatureSpec("hidden", ""), FeatureSpec("y", "")))
+    [record] = toy.with_parts(toy.entry(swapped, made)).run(references=False).records
+    assert record.error.message.startswith("Plugin toy (toy-parts 1.0): encoder mlp declares features ['hidden', 'y']")
+
+
+@pytest.mark.parametrize(("kind", "name", "word"), [("encoder", "mlp", "Encoder"), ("objective", "predict", "Objective")])
+def test_a_part_that_is_built_as_something_else_gives_failed_records(toy, kind, name, word):
+    [found] = [entry for entry in toy.entries if (entry.kind, entry.name) == (kind, name)]
+    [record] = toy.with_parts(toy.entry(found.spec, lambda *arguments: "nothing")).run(references=False).records
+    assert record.error.message == f"Plugin toy (toy-parts 1.0): {kind} {name} was built as str, not a harness.{word}."
+
+
+# -------------------------------------------------------------------------------------------------- data that fail
+
+
+def blobs(toy, change):
+    """The toy world with blobs whose arrays are changed after they were built."""
+
+    def build(context, options):
+        dataset = toy.build_blobs(context, options)
+        return change(dataset)
+
+    return toy.with_parts(toy.entry(toy.BLOBS, build))
+
+
+def with_values(dataset, add):
+    [batch] = dataset.inputs.in_order(60)
+    source = VectorSource(batch.values + add)
+    return DataSet(inputs=source, annotations=dataset.annotations, pretrain=source.subset(np.arange(45)))
+
+
+def with_annotations(dataset, **changes):
+    fields = {name: getattr(dataset.annotations, name) for name in ("splits", "labels", "factors", "truth")}
+    return DataSet(inputs=dataset.inputs, annotations=Annotations(**(fields | changes)), pretrain=dataset.pretrain)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda dataset: with_values(dataset, 1e-3),
+        lambda dataset: with_annotations(dataset, labels=dataset.annotations.labels[::-1].copy()),
+        lambda dataset: with_annotations(dataset, labels=None),
+        lambda dataset: with_annotations(dataset, factors={"size": np.arange(60)}),
+        lambda dataset: with_annotations(dataset, splits={"blobs-split": Splits(train=np.arange(44), test=np.arange(44, 60))}),
+    ],
+    ids=["inputs", "labels", "no labels", "factors", "splits"],
+)
+def test_content_that_changes_under_one_recipe_is_an_error(toy, change):
+    toy.run(references=False)
+    outcome = blobs(toy, change).run(out="other", references=False)
+    assert outcome.records == []
+    [problem] = outcome.problems
+    assert isinstance(problem, CorruptDataError)
+    assert "was read into other arrays than before under the same recipe" in str(problem)
+    assert "delete" in str(problem)
+
+
+def test_changed_content_does_not_touch_what_was_recorded(toy, tree):
+    toy.run(references=False)
+    before = tree(toy.folder)
+    blobs(toy, lambda dataset: with_values(dataset, 1.0)).run(references=False, evaluators=("spread",))
+    assert tree(toy.folder) == before
+
+
+def test_other_content_under_another_recipe_is_other_data(toy):
+    toy.run(references=False)
+    other = toy.with_parts(
+        toy.entry(
+            msgspec.structs.replace(toy.BLOBS, revision="2", version=2),
+            lambda context, options: with_values(toy.build_blobs(context, options), 1.0),
+        )
+    )
+    assert other.run(references=False).records[0].status == "ok"
+
+
+def test_a_content_note_that_is_deleted_is_written_again(toy):
+    toy.run(references=False)
+    [note] = (toy.folder / "cache" / "content").iterdir()
+    note.unlink()
+    assert blobs(toy, lambda dataset: with_values(dataset, 1.0)).run(out="other", references=False).records
+    assert note.exists()
+
+
+def test_a_cache_that_cannot_be_written_loses_only_that_check(toy, monkeypatch):
+    (toy.folder / "file").touch()
+    monkeypatch.setenv("HARNESS_CACHE", str(toy.folder / "file" / "cache"))
+    assert toy.run(references=False).records[0].status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("build", "sentence"),
+    [
+        (lambda context, options: 1 / 0, "data set blobs could not be built: ZeroDivisionError: division by zero"),
+        (lambda context, options: None, "data set blobs was built as NoneType, not harness.DataSet"),
+    ],
+)
+def test_a_data_set_that_cannot_be_built_is_one_problem_and_no_record(toy, build, sentence):
+    outcome = toy.with_parts(toy.entry(toy.BLOBS, build)).run()
+    assert outcome.records == []
+    [problem] = outcome.problems
+    assert sentence in str(problem)
+
+
+def test_a_data_set_without_the_protocols_splits_is_a_problem(toy):
+    outcome = blobs(toy, lambda dataset: with_annotations(dataset, splits={})).run()
+    assert [str(problem) for problem in outcome.problems] == [
+        "Plugin toy: data set blobs has no splits for protocol 'blobs-split'."
+    ]
+
+
+def test_runs_on_other_data_go_on(toy):
+    from harness.execution import Settings, execute
+    from harness.ledger.runs import Plan
+
+    broken = toy.with_parts(toy.entry(toy.BLOBS, lambda context, options: None))
+    plan = Plan(runs=(broken.first(), broken.first(method="any", data="pictures")))
+    outcome = execute(plan, broken.catalog, broken.plugins, Settings(out=toy.folder / "runs", device="cpu"))
+    assert len(outcome.problems) == 1
+    assert [record.identity.data.name for record in outcome.records] == ["pictures"]
+
+
+def test_a_data_set_is_loaded_once(toy):
+    loads = []
+
+    def build(context, options):
+        loads.append(1)
+        return toy.build_blobs(context, options)
+
+    toy.with_parts(toy.entry(toy.BLOBS, build)).run(seeds=(0, 1, 2))
+    assert len(loads) == 1
+
+
+# ------------------------------------------------------------------------------- folders and disks that fail
+
+
+def test_a_folder_that_cannot_be_written_is_a_storage_error(toy):
+    (toy.folder / "file").touch()
+    with pytest.raises(StorageError, match="The run folder .* cannot be made: Not a directory; choose another with --out"):
+        toy.run(out="file/runs", settings={"store": toy.folder / "records"})
+
+
+def test_a_store_that_cannot_be_written_is_a_storage_error(toy):
+    (toy.folder / "file").touch()
+    with pytest.raises(StorageError, match="could not be"):
+        toy.run(settings={"store": toy.folder / "file" / "records"})
+
+
+class FullDisk:
+    """Lets so many calls of a system function succeed and then fails as a full disk does."""
+
+    def __init__(self, call, succeed):
+        self.call, self.left = call, succeed
+        self.calls = 0
+
+    def __call__(self, *arguments, **keywords):
+        self.calls += 1
+        if self.left <= 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.left -= 1
+        return self.call(*arguments, **keywords)
+
+
+def assert_whole(folder):
+    """Every file is whole, and none is temporary."""
+    for path in folder.rglob("*"):
+        assert not path.name.startswith(".tmp-")
+        if path.suffix == ".json":
+            json.loads(path.read_bytes())
+        elif path.suffix == ".jsonl":
+            [json.loads(line) for line in path.read_text().splitlines()]
+        elif path.suffix == ".safetensors":
+            with safe_open(str(path), framework="pt") as file:
+                assert list(file.keys()) is not None
+        elif path.suffix == ".npy":
+            np.load(path, allow_pickle=False)
+
+
+@pytest.mark.parametrize("target", ["fsync", "write"])
+def test_a_full_disk_is_a_storage_error_and_loses_nothing_written(toy, comparable, tree, monkeypatch, target):
+    """The disk fills up at every possible write of a request in turn, each time a few writes further."""
+    expected = comparable(toy.run(out="elsewhere", settings=SAVE_ALWAYS).records)
+    out = toy.folder / "runs"
+    kept: dict[str, bytes] = {}
+    owner, name = (os, "fsync") if target == "fsync" else (Path, "write_bytes")
+    for failures in range(200):
+        with monkeypatch.context() as patch:
+            disk = FullDisk(getattr(owner, name), succeed=7)
+            patch.setattr(owner, name, disk if target == "fsync" else lambda *arguments, disk=disk: disk(*arguments))
+            try:
+                outcome = toy.run(settings=SAVE_ALWAYS)
+            except StorageError as error:
+                assert "the disk is full" in str(error)  # noqa: PT017 (it succeeds in the end)
+                outcome = None
+        assert_whole(out)
+        now = tree(out)
+        assert {name: content for name, content in kept.items() if name.startswith("records")}.items() <= now.items()
+        kept = now
+        if outcome is not None:
+            break
+    assert failures > 3
+    assert comparable(outcome.records) == expected
+
+
+def test_the_same_run_in_another_process_is_refused(toy):
+    folder = toy.folder / "runs" / toy.first().folder
+    folder.mkdir(parents=True)
+    with FileLock(folder / ".lock"), pytest.raises(UsageError, match="Another process is computing in .*; wait for it"):
+        toy.run()
+
+
+def test_the_lock_is_given_back_after_a_failure(toy):
+    script = Interrupting(at=3)
+    scripted = toy.with_script(script)
+    with pytest.raises(KeyboardInterrupt):
+        scripted.run()
+    with FileLock(toy.folder / "runs" / toy.first().folder / ".lock", timeout=0):
+        pass
+
+
+# ---------------------------------------------------------------------------------------- interruption, and threads
+
+
+@pytest.mark.parametrize("at", [0, 1, 7, 19])
+def test_an_interrupted_run_continues_and_gives_the_same_records(toy, comparable, at):
+    expected = toy.run(out="elsewhere").records
+    script = Interrupting(at=at)
+    scripted = toy.with_script(script)
+    with pytest.raises(KeyboardInterrupt):
+        scripted.run(settings=SAVE_ALWAYS)
+    assert comparable(scripted.run(settings=SAVE_ALWAYS).records) == comparable(expected)
+    assert script.steps == list(range(20))
+
+
+class Stop:
+    """An observer that interrupts when the n-th record is written."""
+
+    def __init__(self, after):
+        self.left = after
+
+    @hookimpl
+    def harness_record_written(self, run, record):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("after", range(1, 9))
+def test_a_request_interrupted_between_cells_keeps_what_is_recorded(toy, comparable, after):
+    request = {"evaluators": ("centroid", "spread")}
+    expected = toy.run(out="elsewhere", **request).records
+    with pytest.raises(KeyboardInterrupt):
+        toy.run(observer=Stop(after), **request)
+    outcome = toy.run(**request)
+    assert outcome.computed == 8 - after
+    assert comparable(outcome.records) == comparable(expected)
+    assert {record.attempt for record in outcome.records} == {1}
+
+
+def test_a_training_continues_with_the_threads_it_was_begun_with(toy):
+    script = Interrupting(at=7)
+    scripted = toy.with_script(script)
+    with pytest.raises(KeyboardInterrupt):
+        scripted.run(references=False, settings=SAVE_ALWAYS | {"threads": 2})
+    assert torch.get_num_threads() == 1
+    [record] = scripted.run(references=False, settings=SAVE_ALWAYS | {"threads": None}).records
+    assert record.environment.threads == 2
+    assert script.steps == list(range(20))
+    assert torch.get_num_threads() == 1
+
+
+def test_a_training_asked_for_with_other_threads_begins_anew(toy, comparable):
+    expected = toy.run(out="elsewhere", references=False).records
+    script = Interrupting(at=7)
+    scripted = toy.with_script(script)
+    with pytest.raises(KeyboardInterrupt):
+        scripted.run(references=False, settings=SAVE_ALWAYS | {"threads": 2})
+    assert comparable(scripted.run(references=False, settings=SAVE_ALWAYS | {"threads": 1}).records) == comparable(expected)
+    assert script.steps == [*range(7), *range(20)]
+
+
+def interrupted(toy, at=7):
+    """The path of the checkpoint that an interrupted training left."""
+    with pytest.raises(KeyboardInterrupt):
+        toy.with_script(Interrupting(at=at)).run(references=False, settings=SAVE_ALWAYS)
+    return toy.folder / "runs" / toy.first().folder / "training.safetensors"
+
+
+def test_a_checkpoint_says_how_far_training_is(toy):
+    assert read_document(interrupted(toy))["step"] == 7
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 100, b"{}", b"\xff" * 9])
+def test_a_checkpoint_that_cannot_be_read_begins_training_anew(toy, comparable, content):
+    expected = toy.run(out="elsewhere", references=False).records
+    interrupted(toy).write_bytes(content)
+    assert comparable(toy.run(references=False).records) == comparable(expected)
+
+
+def test_a_truncated_checkpoint_begins_training_anew(toy, comparable):
+    expected = toy.run(out="elsewhere", references=False).records
+    path = interrupted(toy)
+    path.write_bytes(path.read_bytes()[:-100])
+    assert comparable(toy.run(references=False).records) == comparable(expected)
+
+
+def test_a_checkpoint_of_another_device_is_kept_and_the_user_told(toy, monkeypatch):
+    path = interrupted(toy)
+    document = read_document(path)
+    monkeypatch.setattr("harness.line.pipeline.read_document", lambda path: document | {"device": "cuda"})
+    [record] = toy.run(references=False).records
+    assert record.status == "failed"
+    assert record.error.message.startswith("This training was begun with --device cuda; continue it so, or delete")
+    assert path.exists()
+
+
+def test_threads_are_the_callers_again_after_a_failure(toy):
+    script = Interrupting(at=0)
+    with pytest.raises(KeyboardInterrupt):
+        toy.with_script(script).run(settings={"threads": 2})
+    assert torch.get_num_threads() == 1
+
+
+def test_a_run_in_another_thread_gives_the_same(toy, comparable):
+    expected, found = toy.run(out="elsewhere"), []
+    worker = threading.Thread(target=lambda: found.append(toy.run()))
+    worker.start()
+    worker.join()
+    assert comparable(found[0].records) == comparable(expected.records)
+
+
+# ------------------------------------------------------------------------------------------------------ observers
+
+
+class Watching:
+    def __init__(self):
+        self.seen = []
+
+    @hookimpl
+    def harness_run_started(self, run):
+        self.seen.append(("run", run.identity.method.name))
+
+    @hookimpl
+    def harness_step_finished(self, run, step, total, terms):
+        self.seen.append(("step", step, total, sorted(terms)))
+
+    @hookimpl
+    def harness_record_written(self, run, record):
+        self.seen.append(("record", record.status, record.attempt))
+
+
+def test_observers_are_told_of_runs_steps_and_records_in_order(toy, monkeypatch):
+    monkeypatch.setattr(training, "_SHOWN_EVERY_S", 0.0)
+    watching = Watching()
+    toy.run(observer=watching, options=("train.epochs=1",))
+    terms = ["predict/error", "predict/loss"]
+    steps = [("step", step, 5, terms) for step in (1, 2, 3, 4, 5, 5)]
+    others = [event for name in ("majority", "random", "raw") for event in (("run", name), ("record", "ok", 1))]
+    assert watching.seen == [("run", "squeeze"), *steps, ("record", "ok", 1), *others]
+
+
+def test_observers_are_told_nothing_of_what_is_found(toy):
+    toy.run()
+    watching = Watching()
+    toy.run(observer=watching)
+    assert watching.seen == []
+
+
+class Meddling:
+    """Raises, draws random numbers and changes what it is shown."""
+
+    @hookimpl
+    def harness_run_started(self, run):
+        torch.manual_seed(3)
+        raise ValueError
+
+    @hookimpl
+    def harness_step_finished(self, run, step, total, terms):
+        torch.manual_seed(3)
+        np.random.seed(3)
+        terms["predict/loss"] = 3.0
+
+    @hookimpl
+    def harness_record_written(self, run, record):
+        torch.manual_seed(3)
+        raise SystemExit
+
+
+def test_observers_cannot_change_a_result(toy, comparable, monkeypatch):
+    monkeypatch.setattr(training, "_SHOWN_EVERY_S", 0.0)
+    expected = toy.run(out="elsewhere").records
+    assert comparable(toy.run(observer=Meddling()).records) == comparable(expected)
+
+
+# ----------------------------------------------------------------------------------------------- precision, device
+
+
+def test_bf16_runs_on_a_cpu_and_is_another_run(toy):
+    [coarse], [exact] = toy.run(references=False, precision="bf16").records, toy.run(references=False).records
+    assert coarse.status == "ok"
+    assert coarse.run != exact.run
+    assert coarse.artifacts.checkpoint_sha256 != exact.artifacts.checkpoint_sha256
+
+
+def test_cuda_without_a_gpu_is_refused(toy, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UsageError, match="no CUDA device"):
+        toy.run(settings={"device": "cuda"})
+
+
+def test_the_installed_parts_run_through(tmp_path, monkeypatch, comparable):
+    import harness
+
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    request = {"method": "ae", "data": "digits", "budget": "smoke", "evaluators": ["knn"], "threads": 1, "device": "cpu"}
+    one, other = (list(harness.run(out=tmp_path / out, **request)) for out in ("one", "other"))
+    assert [record.status for record in one] == ["ok"] * 4
+    assert comparable(one) == comparable(other)
