@@ -140,7 +140,7 @@ def _userdata(
         track=track,
         splits="as passed in; without them a stratified fifth, drawn from the content's digest, is the test part",
         preprocessing="none",
-        evaluators=("logistic-lbfgs", "svm", "knn"),
+        evaluators=("logistic", "knn") if labels is not None and labels.ndim == 2 else ("logistic-lbfgs", "svm", "knn"),
     )
     return UserData(spec, protocol, lambda context, options: dataset)
 

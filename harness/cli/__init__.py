@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 
 import click
 
 from harness.cli.boards import leaderboard
 from harness.cli.listing import list_parts, plugins, runs, show
 from harness.cli.running import evaluate, prepare, run
-from harness.errors import HarnessError, UnknownNameError
+from harness.errors import HarnessError
 from harness.version import __version__
 
 INTERRUPTED = 130
+
+
+class _WithoutTracebacks(logging.Formatter):
+    def formatException(self, exception: Any) -> str:  # noqa: N802 (the name that logging calls)
+        return ""
 
 
 @click.group(
@@ -24,7 +30,9 @@ INTERRUPTED = 130
 @click.option("-v", "--verbose", is_flag=True, help="Show what goes on behind the scenes, and tracebacks of failed cells.")
 def harness(verbose: bool) -> None:
     """Train an encoder without labels, judge its frozen representation, and keep the records of a shared leaderboard."""
-    logging.basicConfig(stream=sys.stderr, format="%(levelname)s: %(message)s", level=logging.ERROR)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter((logging.Formatter if verbose else _WithoutTracebacks)("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.ERROR)
     logging.getLogger("harness").setLevel(logging.INFO if verbose else logging.WARNING)
 
 
@@ -38,8 +46,6 @@ def main(arguments: list[str] | None = None) -> None:
         code = harness.main(arguments, prog_name="harness", standalone_mode=False)
     except HarnessError as error:
         _say(str(error))
-        if isinstance(error, UnknownNameError):
-            _name_left_out_plugins()
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
@@ -48,15 +54,6 @@ def main(arguments: list[str] | None = None) -> None:
         _say("Interrupted. Nothing is lost: the same command continues where it stopped.")
         sys.exit(INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _name_left_out_plugins() -> None:
-    """What was not found may be in a plugin that could not be loaded."""
-    from harness.api import installed
-
-    for status in installed()[0].statuses:
-        if status.status in ("failed", "incompatible"):
-            click.echo(f"Plugin {status.name} ({status.distribution} {status.version}) is left out: {status.reason}.", err=True)
 
 
 def _say(sentence: str) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from harness.catalog.catalog import Catalog
     from harness.catalog.discovery import Plugins
-    from harness.leaderboard.tables import Row, Table
+    from harness.leaderboard.tables import Published, Row, Table
 
 _LOG = logging.getLogger(__name__)
 
@@ -231,16 +231,8 @@ def _outcome(record: Record) -> str:
 # ------------------------------------------------------------------------------------------------- after a run
 
 
-def show_problems(outcome: Outcome, plugins: Plugins) -> None:
-    """What kept runs from beginning, and which observers raised."""
-    for problem in outcome.problems:
-        click.echo(f"Error: {problem}", err=True)
-    for noted in plugins.observer_errors:
-        click.echo(f"Plugin {noted.plugin} raised in {noted.hook}, which changed nothing: {noted.error}", err=True)
-
-
 def show_results(outcome: Outcome, plan: Plan, catalog: Catalog, settings: Settings) -> None:
-    """The results of a request as one table per data set: ours, the reference rows, and what was published."""
+    """The results of a request as tables: ours, the reference rows, and what was published."""
     from rich.console import Console
 
     from harness.leaderboard.board import build_board
@@ -255,7 +247,9 @@ def show_results(outcome: Outcome, plan: Plan, catalog: Catalog, settings: Setti
     for data in dict.fromkeys(table.data.name for table in tables):
         shown = [table for table in tables if table.data.name == data]
         shown.sort(key=lambda table: _place(planned, (table.feature, table.evaluator.name)))
-        console.print(_grid(data, shown))
+        several = len({repr(sorted(table.data.options.items())) for table in shown}) > 1
+        for table in shown:
+            console.print(_grid(table, with_options=several))
     for record in outcome.records:
         if record.error is not None:
             click.echo(f"{record.status}: {plan_name(record)}: {record.error.message}", err=True)
@@ -274,35 +268,36 @@ def plan_name(record: Record) -> str:
     return f"{identity.method.name} on {identity.data.name}, seed {identity.seed}, {identity.evaluator.name} on {identity.feature}"
 
 
-def _grid(data: str, tables: Sequence[Table]) -> Any:
-    """All tables of one data set as one, a section for each evaluator and feature."""
+def _grid(table: Table, *, with_options: bool) -> Any:
+    """One table of the board; columns have the same width in all of them."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table as RichTable
 
-    grid = RichTable(box=box.SIMPLE_HEAD, title=data, title_justify="left", title_style="bold")
-    grid.add_column("method", no_wrap=True)
+    grid = RichTable(
+        box=box.SIMPLE_HEAD, title=escape(_measured(table, with_options=with_options)), title_justify="left", title_style="bold"
+    )
+    grid.add_column("method", no_wrap=True, min_width=28)
     grid.add_column("mean ± encoders", justify="right", no_wrap=True)
     grid.add_column("seeds", justify="right")
-    grid.add_column("± within", justify="right", no_wrap=True)
-    grid.add_column("published", justify="right", no_wrap=True)
-    grid.add_column("", style="dim")
-    for table in tables:
-        grid.add_row(f"[bold]{escape(_measured(table))}[/]")
-        for row in table.rows:
-            grid.add_row(*_row(row), style="dim" if row.reference else None)
-        for number in table.published_only:
-            published = _spread(number.value, number.std)
-            grid.add_row(
-                f"  {escape(number.method)}", "", "", "", published, f"published only, {number.distance} protocol", style="dim"
-            )
-        grid.add_section()
+    grid.add_column("± within", justify="right", no_wrap=True, min_width=11)
+    grid.add_column("published", justify="right", no_wrap=True, min_width=12)
+    grid.add_column("", style="dim", min_width=20)
+    for row in table.rows:
+        grid.add_row(*_row(row), style="dim" if row.reference else None)
+    for number in table.published_only:
+        grid.add_row(escape(number.method), "", "", "", _published(number), "published only", style="dim")
     return grid
 
 
-def _measured(table: Table) -> str:
+def _measured(table: Table, *, with_options: bool) -> str:
     metric = "" if table.metric is None else f", {table.metric.name.replace('_', ' ')} {table.metric.unit}"
-    return f"{table.evaluator.name} on {table.feature}{metric}"
+    options = f" ({_pairs(table.data.options)})" if with_options else ""
+    return f"{table.data.name}: {table.evaluator.name} on {table.feature}{metric}{options}"
+
+
+def _pairs(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key.rpartition('.')[2]}={msgspec.json.encode(value).decode()}" for key, value in options.items())
 
 
 def _place(planned: Sequence[tuple[str, str]], key: tuple[str, str]) -> int:
@@ -319,22 +314,26 @@ def _row(row: Row) -> list[str]:
             ("reference", row.reference),
             ("supervised", row.supervised),
             ("unpinned data", row.trusted_first),
-            (f"{published.distance} protocol" if published else "", published is not None),
         )
         if holds
     ]
     failed = sum(count for status, count in row.statuses.items() if status != "ok")
     if failed:
         marks.append(f"{failed} failed")
-    name = row.method if not row.variant else f"{row.method} {msgspec.json.encode(row.variant).decode()}"
+    name = f"{row.method} ({_pairs(row.variant)})" if row.variant else row.method
     return [
-        f"  {escape(name)}",
+        escape(name),
         "" if row.mean is None else _spread(round(row.mean, 2), None if row.sd is None else round(row.sd, 2)),
         str(row.seeds),
         ", ".join(f"{within.std:.2f} {within.over}" for within in row.within),
-        _spread(published.value, published.std) if published else "",
+        _published(published) if published else "",
         ", ".join(marks),
     ]
+
+
+def _published(number: Published) -> str:
+    distance = "" if number.distance == "same" else f" ({number.distance})"
+    return _spread(number.value, number.std) + distance
 
 
 def _spread(value: float, std: float | None) -> str:

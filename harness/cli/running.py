@@ -168,7 +168,8 @@ def run(
     display.announce(work, settings)
     with display.progress(plugins, work):
         outcome = execute(planned, catalog, plugins, settings)
-    display.show_problems(outcome, plugins)
+    for problem in outcome.problems:
+        click.echo(f"Error: {problem}", err=True)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(outcome.records), indent=1).decode())
     else:
@@ -208,7 +209,8 @@ def evaluate(
     settings = Settings(out=run_dir.resolve().parent.parent, store=store, device=device, threads=threads, command=command_line())
     with display.progress(plugins, pending(planned, settings, again=rerun)):
         outcome = execute(planned, catalog, plugins, settings, judge_again=rerun)
-    display.show_problems(outcome, plugins)
+    for problem in outcome.problems:
+        click.echo(f"Error: {problem}", err=True)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(outcome.records), indent=1).decode())
     else:

@@ -235,6 +235,8 @@ class PublishedNumber(Struct, frozen=True, kw_only=True):
     value: float
     source: str
     feature: str | None = None
+    data_options: Mapping[str, Any] = {}
+    """Values that options of the data set must have for the number to be of the same quantity."""
     std: float | None = None
     distance: Annotated[Literal["same", "near", "different"], Meta(description="how near its protocol is to ours")] = "same"
     note: str = ""

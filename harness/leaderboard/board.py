@@ -341,6 +341,7 @@ def _matches(number: PublishedNumber, identity: Identity, quantity: Quantity | N
         and not quantity.of
         and quantity.split not in ("train", "validation")
         and number.data == identity.data.name
+        and all(identity.data.options.get(option) == value for option, value in number.data_options.items())
         and number.evaluator == identity.evaluator.name
         and number.metric == quantity.name
     )

@@ -31,7 +31,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], document: Mapping[st
     # A tensor that shares memory with another (tied weights, a view) is copied: safetensors refuses aliases.
     flat = {name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in tensors.items()}
     # To bytes first: safetensors' own writer leaves a temporary file of its own behind when the process is killed.
-    content = save(flat, metadata={_DOCUMENT: json.dumps(document, sort_keys=True)})
+    content = save(flat, metadata={_DOCUMENT: json.dumps(document)})
     write_whole(path, content)
     return hashlib.sha256(content).hexdigest()
 

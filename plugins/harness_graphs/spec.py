@@ -365,6 +365,7 @@ def harness_published() -> list[PublishedNumber]:
         PublishedNumber(
             method=method,
             data=data,
+            data_options={"row_normalise": True},
             evaluator="logistic",
             metric="accuracy",
             value=value,

@@ -83,11 +83,32 @@ def test_verbose_adds_the_traceback_of_a_failed_cell(cli, monkeypatch, caplog):
     assert "ZeroDivisionError: division by zero" in caplog.text
 
 
-def test_logs_go_to_stderr(cli, monkeypatch):
-    given = {}
-    monkeypatch.setattr(logging, "basicConfig", given.update)
-    cli("-v", "plugins")
-    assert given["stream"] is sys.stderr
+@pytest.fixture
+def handler(cli, monkeypatch):
+    """The log handler that the command line installs, by its first arguments."""
+
+    def installed_by(*arguments):
+        given = {}
+        monkeypatch.setattr(logging, "basicConfig", lambda **keywords: given.update(keywords))
+        cli(*arguments, "plugins")
+        return given["handlers"][0]
+
+    return installed_by
+
+
+def test_logs_go_to_stderr(handler):
+    assert handler().stream is sys.stderr
+
+
+@pytest.mark.parametrize(("flags", "shown"), [((), False), (("-v",), True)])
+def test_a_logged_traceback_is_shown_on_request_only(handler, flags, shown):
+    try:
+        fail()
+    except ZeroDivisionError:
+        record = logging.LogRecord("harness", logging.WARNING, "", 0, "An observer raised.", (), sys.exc_info())
+    text = handler(*flags).format(record)
+    assert text.startswith("WARNING: An observer raised.")
+    assert ("Traceback" in text) == shown
 
 
 def test_a_reader_that_goes_away_gets_no_complaint():

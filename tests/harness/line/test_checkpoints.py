@@ -71,9 +71,14 @@ def test_tied_and_strided_tensors_are_saved(tmp_path):
     assert loaded["d"].tolist() == [1.0, 4.0]
 
 
-def test_the_same_content_gives_the_same_bytes_in_any_order(tmp_path):
-    save_tensors(tmp_path / "a.safetensors", TENSORS, {"a": 1, "b": 2})
-    save_tensors(tmp_path / "b.safetensors", dict(reversed(TENSORS.items())), {"b": 2, "a": 1})
+def test_the_document_keeps_its_order(tmp_path):
+    save_tensors(tmp_path / "a.safetensors", {}, {"b": {"z": 1, "a": 2}, "a": 3})
+    assert str(read_document(tmp_path / "a.safetensors")) == str({"b": {"z": 1, "a": 2}, "a": 3})
+
+
+def test_the_same_tensors_give_the_same_bytes_in_any_order(tmp_path):
+    save_tensors(tmp_path / "a.safetensors", TENSORS, {"a": 1})
+    save_tensors(tmp_path / "b.safetensors", dict(reversed(TENSORS.items())), {"a": 1})
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
 
 

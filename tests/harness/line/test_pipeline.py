@@ -589,7 +589,7 @@ def test_a_full_disk_is_a_storage_error_and_loses_nothing_written(toy, comparabl
     out = toy.folder / "runs"
     kept: dict[str, bytes] = {}
     owner, name = (os, "fsync") if target == "fsync" else (Path, "write_bytes")
-    for failures in range(200):
+    for failures in range(200):  # noqa: B007 (counted for the assertion below)
         with monkeypatch.context() as patch:
             disk = FullDisk(getattr(owner, name), succeed=7)
             patch.setattr(owner, name, disk if target == "fsync" else lambda *arguments, disk=disk: disk(*arguments))
