@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 from types import SimpleNamespace
 
@@ -140,9 +141,8 @@ def test_the_display_is_no_observer_after_the_run(cli, runs, work):
 
 
 def rows(answer):
-    """The first words of the table's rows with the rest of each."""
-    words = [line.split() for line in answer.out.splitlines() if line.startswith("   ") and line.strip()]
-    return {first: rest for first, *rest in words}
+    """The methods of the table's rows with the rest of each."""
+    return {name: rest.split() for name, rest in re.findall(r"^ *([\w-]+) +(\d+\.\d\d .*)$", answer.out, re.MULTILINE)}
 
 
 def test_the_table_has_our_row_and_the_reference_rows(cli, runs):

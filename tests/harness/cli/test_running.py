@@ -632,7 +632,7 @@ def test_what_was_trusted_once_is_trusted_and_marked_later(cli, unpinned):
 
 
 def test_a_mark_shows_in_the_table(cli, unpinned):
-    assert "unpinned data" in cli("run", "--method", "raw", "--data", "toy-unpinned", "--trust-first").out
+    assert "unpinned" in cli("run", "--method", "raw", "--data", "toy-unpinned", "--trust-first").out
 
 
 def test_a_file_that_changed_since_it_was_trusted_is_refused(cli, unpinned):

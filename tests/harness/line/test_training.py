@@ -945,7 +945,7 @@ def test_auto_is_cuda_where_there_is_one(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("default")  # the compiler's own dependencies warn
+@pytest.mark.filterwarnings("ignore")  # the compiler's own dependencies warn
 def test_compiled_losses_are_those_of_eager_ones():
     compiled, eager = train(Pairs, frames(), compile=True), train(Pairs, frames())
     for one, other in zip(compiled.trainer.log, eager.trainer.log, strict=True):
