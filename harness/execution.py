@@ -5,7 +5,7 @@ Nothing heavy is imported until a cell is really missing, so a request whose cel
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -140,9 +140,8 @@ def hashes_for(name: str, catalog: Catalog, *, trust_first: bool) -> dict[str, s
     return taken
 
 
-def prepare(names: Sequence[str], catalog: Catalog, *, trust_first: bool = False) -> list[tuple[str, dict[str, Path]]]:
-    """Fetch and verify the files of data sets; nothing else. Returns name and files of each. Raises DataError."""
-    prepared = []
+def prepare(names: Sequence[str], catalog: Catalog, *, trust_first: bool = False) -> Iterator[tuple[str, dict[str, Path]]]:
+    """Fetch and verify the files of data sets; nothing else. Gives name and files of each when it is done. Raises DataError."""
     for name in names:
         entry = catalog.dataset(name)
         if missing := catalog.missing_requirements(entry):
@@ -150,5 +149,4 @@ def prepare(names: Sequence[str], catalog: Catalog, *, trust_first: bool = False
         if not trust_first:
             check_pins(entry.spec, read_lock(cache_folder(), entry.spec.name), trust_first=False)
         files, _ = locate_files(entry.spec, data_roots(), cache_folder(), trust_first=trust_first)
-        prepared.append((entry.name, files))
-    return prepared
+        yield entry.name, files

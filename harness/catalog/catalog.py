@@ -232,7 +232,7 @@ class Catalog:
             family: Entry[DataSetFamilySpec] = self._find("family", prefix)
         except UnknownNameError as error:
             examples = [f"{close}:{argument}" for close in error.nearest]
-            known = [_example(entry) for entry in self.entries("family")]
+            known = [_example(entry) for entry in self.entries("family")] or [entry.name for entry in self.entries("dataset")]
             raise UnknownNameError("data set", name, examples, known) from None
         if not argument:
             raise UsageError(f"Data set {name!r} lacks what comes after the colon; write for example {_example(family)}.")

@@ -59,7 +59,7 @@ def describe_options(options: type[Options]) -> list[OptionField]:
 def resolve_options(part: str, options: type[O], *layers: Mapping[str, Any]) -> O:
     """Merge `layers` (later ones win) over the defaults of `options` and validate the result.
 
-    Values that arrive as text are read by the field's type ("1e-3" for a float, "[64, 32]" for a list).
+    Values that arrive as text are read by the field's type ("1e-3" for a float, "64, 32" or "[64, 32]" for a list).
     Raises OptionError naming `part`, the key and what was expected.
     """
     merged: dict[str, Any] = {}
@@ -70,15 +70,30 @@ def resolve_options(part: str, options: type[O], *layers: Mapping[str, Any]) -> 
         if key not in known:
             raise OptionError(_unknown_key(part, key, known))
     kinds = {field.name: field.type for field in msgspec.structs.fields(options)}
-    read = {key: None if _means_none(value, kinds[key]) else value for key, value in merged.items()}
+    read = {key: _read(value, kinds[key]) for key, value in merged.items()}
     try:
         resolved = msgspec.convert(read, options, strict=False)
     except msgspec.ValidationError as error:
-        raise OptionError(f"Option {_place(part, str(error), merged)}.") from None
+        raise OptionError(f"Option {_place(part, str(error), merged, options)}.") from None
     for key, value in msgspec.structs.asdict(resolved).items():
         if not _is_finite(value):
             raise OptionError(f"Option {part}.{key}={merged.get(key, value)!r}: a finite number is expected.")
     return resolved
+
+
+def _read(value: Any, kind: Any) -> Any:
+    """A value as msgspec takes it: the word "none", and several values separated by commas, are typed as text."""
+    if _means_none(value, kind):
+        return None
+    if isinstance(value, str) and _is_list(msgspec.inspect.type_info(kind)):
+        return [piece.strip() for piece in value.split(",") if piece.strip()]
+    return value
+
+
+def _is_list(info: msgspec.inspect.Type) -> bool:
+    if isinstance(info, msgspec.inspect.Metadata):
+        return _is_list(info.type)
+    return isinstance(info, msgspec.inspect.VarTupleType | msgspec.inspect.ListType)
 
 
 def _means_none(value: Any, kind: Any) -> bool:
@@ -137,13 +152,15 @@ def _unknown_key(part: str, key: str, known: list[str]) -> str:
     return f"Option {part}.{key} does not exist; {part} takes no options."
 
 
-def _place(part: str, message: str, merged: Mapping[str, Any]) -> str:
+def _place(part: str, message: str, merged: Mapping[str, Any], options: type[Options]) -> str:
     """Turn msgspec's "Expected `float`, got `str` - at `$.lr`" into a sentence with the value that was given."""
     reason, _, where = message.partition(" - at `$.")
-    key = where.rstrip("`")
-    root = key.split("[")[0].split(".")[0]
-    if root in merged:
-        return f"{part}.{key}={merged[root]!r}: {reason[0].lower()}{reason[1:]}"
+    key = where.rstrip("`").split("[")[0].split(".")[0]
+    if reason.startswith("Invalid enum value"):
+        words = next(field.type for field in describe_options(options) if field.name == key)
+        reason = f"Expected one of {words}"
+    if key in merged:
+        return f"{part}.{key}={merged[key]!r}: {reason[0].lower()}{reason[1:]}"
     return f"{part}: {reason[0].lower()}{reason[1:]}"
 
 

@@ -13,7 +13,8 @@ INDEX = torch.tensor([4, 2, 9])
 
 
 def graph():
-    adjacency = SparseMatrix.from_edges(torch.tensor([[0, 1], [1, 0]]), 3)
+    """Nodes 0 and 1 joined, node 2 alone."""
+    adjacency = SparseMatrix.from_dense(torch.tensor([[0.0, 1, 0], [1, 0, 0], [0, 0, 0]]))
     return Graph(index=INDEX, x=torch.zeros(3, 2), adjacency=adjacency)
 
 
