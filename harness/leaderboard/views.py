@@ -137,11 +137,12 @@ def page_of(board: Board) -> Page:
         of_data = list(tables)
         headlines: list[Table] = []
         groups = []
+        apart = _told_apart(of_data)
         for _, group in groupby(of_data, key=lambda table: canonical_json([*_setting(table), table.feature])):
             of_group = list(group)
             shown = _headlines(of_group)
             headlines += shown
-            groups.append(_group(of_group, shown, sources))
+            groups.append(_group(of_group, shown, apart[of_group[0].id], sources))
         anchor = f"data-{slug(name).lower()}"
         if any(section.id == anchor for section in sections):  # two names may share a slug
             anchor += f"-{sha256_of(name)[:8]}"
@@ -161,13 +162,13 @@ def _headlines(tables: Sequence[Table]) -> list[Table]:
     return candidates if len(candidates) <= MOST_HEADLINES else []
 
 
-def _group(tables: Sequence[Table], headlines: Sequence[Table], sources: _Sources) -> Group:
+def _group(tables: Sequence[Table], headlines: Sequence[Table], apart: str, sources: _Sources) -> Group:
     first = (headlines or tables)[0]
     in_full = {table.id for table in headlines}
     rest = [table for table in tables if table.id not in in_full]
     return Group(
         id=f"group-{first.id}",
-        title=f"{first.evaluator.name} on {first.feature}",
+        title=f"{first.evaluator.name} on {first.feature}{apart}",
         facts=_facts(first),
         remark=_remark(tables),
         headlines=tuple(_table(table, sources) for table in headlines),
@@ -355,8 +356,38 @@ def _overview(tables: Sequence[Table]) -> Matrix:
             here = [row for row in table.rows if row.recipe == rows[0].recipe]
             cells.append(_matrix_cell(here[0] if here else None, _decimals(table), None))
         lines.append((label, tuple(cells)))
-    columns = tuple(f"{table.evaluator.name} on {table.feature}: {_metric_title(table)}" for table in tables)
+    apart = _told_apart(tables)
+    columns = tuple(f"{table.evaluator.name} on {table.feature}{apart[table.id]}: {_metric_title(table)}" for table in tables)
     return Matrix("method", columns, tuple(lines))
+
+
+def _told_apart(tables: Sequence[Table]) -> dict[str, str]:
+    """By table id: what tells tables of the same evaluator, feature and metric apart, as " (row_normalise=true)", else nothing."""
+    words: dict[str, str] = {}
+    for table in tables:
+        title = (table.evaluator.name, table.feature, _metric_title(table))
+        alike = [other for other in tables if (other.evaluator.name, other.feature, _metric_title(other)) == title]
+        values = _setting_values(table)
+        differing = {
+            key: value for key, value in values.items() if any(_setting_values(other).get(key) != value for other in alike)
+        }
+        words[table.id] = f" ({_pairs(differing)})" if differing else ""
+    return words
+
+
+def _setting_values(table: Table) -> dict[str, Any]:
+    """What a setting is made of, by name."""
+    data, probe_data = table.data, table.probe_data
+    return {
+        **data.options,
+        **table.evaluator.options,
+        "protocol": f"{table.protocol.id}/{table.protocol.version}",
+        "revision": data.revision,
+        "recipe": data.recipe_sha256[:12],
+        "evaluator version": table.evaluator.spec_version,
+        "data version": data.spec_version,
+        "judged on": None if probe_data is None else probe_data.name,
+    }
 
 
 def _labels(rows: Iterable[Row]) -> list[str]:
