@@ -94,11 +94,57 @@ def _distance(distance: str) -> str:
     return "" if distance == "same" else f" ({distance} protocol)"
 
 
+def epochs() -> str:
+    """Medians of an epoch beside the peer, from the committed measurements."""
+    found = [_measured(f"dgi_cora_{name}.json") for name in ("1_thread", "2_threads")]
+    lines = ["| an epoch, median | 1 thread | 2 threads |", "|--|--:|--:|"]
+    for variant in found[0]["epoch_ms"]:
+        cells = [_epoch(result["epoch_ms"][variant]) for result in found]
+        lines.append(f"| {variant.replace('_', '-')} | {' | '.join(cells)} |")
+    worst = max(result["largest_loss_difference_over_20_steps"] for result in found)
+    return "\n".join(lines) + f"\n\nLosses agree to {worst:.0e} over 20 steps. {_machine(found[0])}.\n"
+
+
+def _epoch(row: dict[str, Any]) -> str:
+    return f"{row['median']:.1f} ms ({row['times_quicker_than_peer']:.1f} ×)"
+
+
+def whole_job() -> str:
+    """Seconds of the whole job beside the peer, from the committed measurement."""
+    result = _measured("dgi_whole_job.json")
+    lines = [
+        f"| {result['encoders']} encoders with 50 probes each | seconds | of the peer's time | mean accuracy |",
+        "|--|--:|--:|--:|",
+    ]
+    for name, job in result["jobs"].items():
+        accuracy = sum(job["accuracy_percent"]) / len(job["accuracy_percent"])
+        lines.append(f"| {name.replace('_', '-')} | {job['total_s']:.1f} | {job['share_of_peer']:.3f} | {accuracy:.2f} % |")
+    return "\n".join(lines) + f"\n\n{result['threads']} threads. {_machine(result)}.\n"
+
+
+def start() -> str:
+    """Medians of whole commands, from the committed measurement."""
+    result = _measured("startup.json")
+    lines = ["| command | median, seconds |", "|--|--:|"]
+    lines += [f"| `{name}` | {row['median']:.3f} |" for name, row in result["seconds"].items()]
+    return "\n".join(lines) + f"\n\n{result['rounds']} rounds; {result['machine']}.\n"
+
+
+def _measured(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((DOCS.parent / "benchmarks" / "speed" / "results" / name).read_bytes())
+    return found
+
+
+def _machine(result: dict[str, Any]) -> str:
+    return f"torch {result['torch']}; {result['machine']}"
+
+
 # Feature scaling and probe belong together: each recipe under its own.
 CORA: list[tuple[str, dict[str, Any]]] = [("logistic", {"row_normalise": True}), ("logistic-pyg", {"row_normalise": False})]
 
 PARTS = {
     "../README.md": {"results on cora": results("cora", CORA)},
+    "speed.md": {"epochs": epochs(), "whole job": whole_job(), "start": start()},
     "cli.md": {"commands": command_line()},
     "hooks.md": {"registration hooks": hooks(REGISTRATION_HOOKS), "observer hooks": hooks(OBSERVER_HOOKS)},
 }
