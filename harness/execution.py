@@ -90,7 +90,8 @@ def execute(plan: Plan, catalog: Catalog, plugins: Plugins, settings: Settings, 
     problems: list[HarnessError] = []
     unavailable: set[str] = set()
     if any(each.missing for each in work):
-        from harness.line.pipeline import Workplace, compute
+        from harness.line.loading import Workplace
+        from harness.line.pipeline import compute
 
         workplace = Workplace(
             catalog=catalog,

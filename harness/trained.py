@@ -22,9 +22,9 @@ from harness.data.vectors import VectorSource
 from harness.errors import UsageError
 from harness.ledger.runs import PlannedRun, read_run
 from harness.line.building import build_encoder, build_objective
+from harness.line.devices import make_fabric, resolve_device
 from harness.line.folders import RunFolder
 from harness.line.representation import BATCH_SIZE, encode
-from harness.line.training import make_fabric, resolve_device
 from harness.userdata import make_graph, make_tensor
 
 

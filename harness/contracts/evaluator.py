@@ -72,7 +72,7 @@ class Task:
         """
         if self.validation is not None:
             return self.train, self.validation
-        rng = np.random.default_rng(self.protocol_seed)
+        rng = np.random.RandomState(self.protocol_seed % 2**32)  # the one generator whose stream NumPy promises to keep
         labels = self.train.labels
         strata = labels if labels is not None and labels.ndim == 1 else np.zeros(len(self.train), dtype=np.int64)
         order = rng.permutation(len(self.train))

@@ -13,7 +13,7 @@ class TrainOptions(Options, frozen=True, kw_only=True):
     epochs: Annotated[int, Meta(ge=1, description="epochs at most")] = 100
     batch_size: Annotated[int, Meta(ge=1, description="samples a batch; without meaning for a whole graph")] = 64
     patience: Annotated[
-        int | None,
+        Annotated[int, Meta(ge=1)] | None,
         Meta(description="stop after this many epochs in a row without a new lowest value of the watched term; none: never"),
     ] = None
     restore_best: Annotated[bool, Meta(description="end with the weights that gave the lowest watched value")] = False

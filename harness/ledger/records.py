@@ -163,7 +163,7 @@ class Tuning(_Part, frozen=True, kw_only=True):
 
 
 class Times(_Part, frozen=True, kw_only=True):
-    """Seconds spent by this attempt; 0 for work that was found done."""
+    """Seconds: `train` of the whole training, interruptions left out, also where it was found done; the others of this attempt."""
 
     prepare: float
     train: float

@@ -9,10 +9,8 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,15 +19,10 @@ from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
 from safetensors import SafetensorError
 
-from harness.catalog.catalog import Catalog
-from harness.catalog.discovery import Plugins
-from harness.contracts.dataset import DataContext, DataSet, Splits
 from harness.contracts.encoder import Encoder
 from harness.contracts.objective import Objective
 from harness.contracts.training import TrainOptions
-from harness.data.files import locate_files
-from harness.errors import CorruptDataError, DivergedError, HarnessError, PluginError, StorageError, UsageError
-from harness.ledger.identity import sha256_of
+from harness.errors import DivergedError, HarnessError, StorageError, UsageError
 from harness.ledger.records import (
     SCHEMA,
     Artifacts,
@@ -42,54 +35,18 @@ from harness.ledger.records import (
     Tuning,
 )
 from harness.ledger.runs import Cell, PlannedRun
-from harness.ledger.stores import FolderStore
-from harness.ledger.whole_files import write_whole
-from harness.line.building import build_dataset, build_encoder, build_evaluator, build_objective
+from harness.line.building import build_encoder, build_evaluator, build_objective
 from harness.line.checkpoints import read_document
+from harness.line.devices import make_fabric, resolve_device
 from harness.line.environment import describe_environment, now, origins, peak_memory_bytes
 from harness.line.evaluation import evaluate, make_task, number_of_classes
 from harness.line.folders import RunFolder, Trained
+from harness.line.loading import LoadedData, Workplace, load_data
 from harness.line.representation import represent
-from harness.line.training import LabelTable, Trainer, make_fabric, resolve_device
+from harness.line.streams import LabelTable
+from harness.line.training import Trainer
 
 _TRACEBACK_LINES = 12
-
-
-@dataclass
-class Workplace:
-    """Where runs are computed and what they share: installed parts, folders, device, and the data sets already loaded."""
-
-    catalog: Catalog
-    plugins: Plugins
-    store: FolderStore
-    out: Path
-    roots: Sequence[Path]
-    cache: Path
-    device: str = "auto"
-    threads: int | None = None
-    trust_first: bool = False
-    rerun: bool = False
-    checkpoint_every_s: float = 30.0
-    command: str = ""
-    loaded: dict[str, LoadedData] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class LoadedData:
-    """A data set under one protocol, with its digest."""
-
-    dataset: DataSet
-    splits: Splits
-    content_sha256: str
-    seconds: float
-
-
-def load_data(run: PlannedRun, workplace: Workplace) -> LoadedData:
-    """The run's data, loaded once per workplace. Raises DataError (missing, corrupt) or PluginError."""
-    key = sha256_of([run.identity.data, run.identity.protocol])
-    if key not in workplace.loaded:
-        workplace.loaded[key] = _load(run, workplace)
-    return workplace.loaded[key]
 
 
 def compute(run: PlannedRun, cells: Sequence[Cell], workplace: Workplace) -> list[Record]:
@@ -321,64 +278,6 @@ class _Computation:
         stored = self.workplace.store.add(record)
         self.workplace.plugins.record_written(run, stored)
         return stored
-
-
-# ------------------------------------------------------------------------------------------------------- data
-
-
-def _load(run: PlannedRun, workplace: Workplace) -> LoadedData:
-    started = time.perf_counter()
-    entry = workplace.catalog.dataset(run.parts["data"])
-    files, _ = locate_files(entry.spec, workplace.roots, workplace.cache, trust_first=workplace.trust_first)
-    dataset = build_dataset(
-        entry, run, DataContext(files=files, cache=workplace.cache / "decoded" / run.identity.data.recipe_sha256[:16])
-    )
-    protocol = run.identity.protocol.id
-    if protocol not in dataset.annotations.splits:
-        raise PluginError(entry.plugin, f"data set {entry.name} has no splits for protocol {protocol!r}.")
-    splits = dataset.annotations.splits[protocol]
-    content = _content_sha256(dataset, splits)
-    _check_content(run, content, workplace.cache)
-    return LoadedData(dataset, splits, content, time.perf_counter() - started)
-
-
-def _content_sha256(dataset: DataSet, splits: Splits) -> str:
-    """Digest of inputs, labels, factors and splits as loaded."""
-    labels, factors = dataset.annotations.labels, dataset.annotations.factors
-    content = {
-        "inputs": dataset.inputs.content_sha256(),
-        "labels": None if labels is None else _array_sha256(labels),
-        "splits": {name: _array_sha256(index) for name, index in splits.parts().items()},
-    }
-    if factors:
-        content["factors"] = {name: _array_sha256(values) for name, values in factors.items()}
-    return sha256_of(content)
-
-
-def _array_sha256(array: Any) -> str:
-    import hashlib
-
-    plain = np.ascontiguousarray(array)
-    return hashlib.sha256(f"{plain.dtype.str}{plain.shape}".encode() + plain.tobytes()).hexdigest()
-
-
-def _check_content(run: PlannedRun, content: str, cache: Path) -> None:
-    """A content digest that changes under one recipe is an error: the arrays are not what this recipe gave before."""
-    data = run.identity.data
-    key = sha256_of([data.name, data.recipe_sha256, data.spec_version, data.options, run.identity.protocol])
-    note = cache / "content" / f"{key[:32]}.sha256"
-    try:
-        before = note.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        before = ""
-    if not before:
-        with suppress(StorageError):  # a cache that cannot be written only loses this check
-            write_whole(note, content.encode() + b"\n")
-    elif before != content:
-        raise CorruptDataError(
-            f"Data set {data.name} was read into other arrays than before under the same recipe (digest {content[:12]}, before "
-            f"{before[:12]}); a library that decodes it may have changed. If that is meant, delete {note}."
-        )
 
 
 # ------------------------------------------------------------------------------------------------------ the rest

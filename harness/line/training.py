@@ -10,7 +10,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,13 +24,15 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from harness.contracts.batches import Batch, Labelled
+from harness.contracts.batches import Batch
 from harness.contracts.objective import Loss, Objective, Phase, Step, TrainingResult
-from harness.contracts.sources import Epoch, Sampling, Source
+from harness.contracts.sources import Source
 from harness.contracts.training import TrainOptions
-from harness.errors import DivergedError, PluginError, UnfitError
+from harness.errors import DivergedError, PluginError
 from harness.line import checkpoints
 from harness.line.seeding import derive_seed, generator, isolated_randomness
+from harness.line.stopping import StopRule
+from harness.line.streams import BatchStream, LabelTable
 
 Progress = Callable[[int, int | None, Mapping[str, float]], None]
 """Told (steps finished, steps at most, newest terms)."""
@@ -38,71 +40,6 @@ Progress = Callable[[int, int | None, Mapping[str, float]], None]
 _SHOWN_EVERY_S = 0.1
 _LOG_ROWS = 5000
 """The loss curve is thinned to about this many rows."""
-
-
-@dataclass(frozen=True)
-class LabelTable:
-    """Labels of the protocol's training part by sample number, for supervised objectives only."""
-
-    labels: Tensor
-    """[N] int64 or [N, K] float."""
-    known: Tensor
-    """[N] bool: samples of the training part that have a label."""
-
-    def attach(self, batch: Batch) -> Labelled[Batch]:
-        """The batch with the labels it may show."""
-        index = batch.index.to(self.known.device)
-        rows = self.known[index].nonzero().squeeze(1)
-        labels = self.labels[index[rows]]
-        return Labelled(batch, rows.to(batch.index.device), labels.to(batch.index.device))
-
-
-class BatchStream:
-    """Batches one after another over endless epochs; its place can be saved and found again."""
-
-    def __init__(self, source: Source[Any], sampling: Sampling, batch_size: int, seed: int) -> None:
-        self._source, self._sampling, self._batch_size = source, sampling, batch_size
-        self._generator = generator(seed)
-        self.epoch, self.position = 0, 0
-        self._begin_epoch()
-
-    def _begin_epoch(self) -> None:
-        self._before = self._generator.get_state()
-        self._batches: Epoch[Any] = self._source.epoch(self._sampling, self._batch_size, self._generator)
-        if len(self._batches) == 0:
-            raise UnfitError("The data set gives no batch to train on.")
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    @property
-    def left(self) -> int:
-        """Batches that this epoch still has."""
-        return len(self._batches) - self.position
-
-    def next(self) -> Any:
-        """The next batch."""
-        batch = self._batches[self.position]
-        self.position += 1
-        return batch
-
-    def close_epoch(self) -> bool:
-        """Begin the next epoch if this one is over; says whether it did."""
-        if self.position < len(self._batches):
-            return False
-        self.epoch, self.position = self.epoch + 1, 0
-        self._begin_epoch()
-        return True
-
-    def state(self) -> tuple[Tensor, list[int]]:
-        """Random state at the epoch's beginning, and [epoch, position]."""
-        return self._before, [self.epoch, self.position]
-
-    def restore(self, before: Tensor, place: Sequence[int]) -> None:
-        """Return to a place that `state` gave."""
-        self._generator.set_state(before)
-        self._begin_epoch()
-        self.epoch, self.position = place
 
 
 @dataclass
@@ -117,42 +54,6 @@ class _Running:
     loss: Loss
     stream: BatchStream | None
     """Its own stream of fresh batches, or None."""
-
-
-class StopRule:
-    """Follows the watched term: the lowest mean over an epoch, and how many epochs have passed since.
-
-    The value of an epoch is known, and the weights that gave it are kept, *before* the epoch's last update of the watched phase,
-    as in the reference code of Deep Graph Infomax, where an epoch is one step.
-    """
-
-    def __init__(self, options: TrainOptions) -> None:
-        self.patience, self.restore_best = options.patience, options.restore_best
-        self.best_value, self.best_step, self.waited = math.inf, -1, 0
-        self.best: dict[str, Tensor] = {}
-
-    @property
-    def active(self) -> bool:
-        """Whether there is anything to follow."""
-        return self.patience is not None or self.restore_best
-
-    def observe(self, value: float, step: int, network: nn.Module) -> bool:
-        """Take in the value of an epoch whose last step is `step`; True means: stop before updating."""
-        if value < self.best_value:
-            self.best_value, self.best_step, self.waited = value, step, 0
-            if self.restore_best:
-                self._keep(network)
-            return False
-        self.waited += 1
-        return self.patience is not None and self.waited >= self.patience
-
-    def _keep(self, network: nn.Module) -> None:
-        for name, tensor in checkpoints.network_state(network).items():
-            kept = self.best.get(name)
-            if kept is not None and kept.shape == tensor.shape and kept.dtype == tensor.dtype:
-                kept.copy_(tensor.detach())
-            else:
-                self.best[name] = tensor.detach().clone()
 
 
 class Trainer:
@@ -496,20 +397,3 @@ def _interruption() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def make_fabric(device: str, precision: str) -> Fabric:
-    """A single-device Fabric. `device` is "cpu" or "cuda"; `precision` "32" or "bf16".
-
-    Raises UnfitError when there is no CUDA device.
-    """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UnfitError("There is no CUDA device here; use --device cpu or --device auto.")
-    return Fabric(accelerator=device, devices=1, precision="bf16-mixed" if precision == "bf16" else "32-true")
-
-
-def resolve_device(device: str) -> str:
-    """The device that `--device` means: "auto" is "cuda" where there is one, else "cpu"."""
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -11,8 +11,8 @@ from harness import Encoder, PluginError, UnknownNameError, Vectors, VectorSourc
 from harness.errors import EvaluationError
 from harness.line import representation
 from harness.line.checkpoints import file_sha256
+from harness.line.devices import make_fabric
 from harness.line.representation import encode, represent
-from harness.line.training import make_fabric
 
 SAMPLES = 23
 DIGEST = "a" * 64

@@ -28,8 +28,11 @@ from harness.data.epochs import IndexEpoch
 from harness.errors import DivergedError
 from harness.line import training
 from harness.line.checkpoints import load_tensors, network_state, read_document
+from harness.line.devices import make_fabric, resolve_device
 from harness.line.seeding import isolated_randomness
-from harness.line.training import BatchStream, LabelTable, StopRule, Trainer, make_fabric, resolve_device
+from harness.line.stopping import StopRule
+from harness.line.streams import BatchStream, LabelTable
+from harness.line.training import Trainer
 
 # ------------------------------------------------------------------------------------------- objectives to train
 
