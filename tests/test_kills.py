@@ -14,7 +14,7 @@ import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-SOAK = Path(__file__).parents[1] / "benchmarks" / "soak_kills.py"
+SOAK = Path(__file__).parents[1] / "benchmarks" / "soak" / "kills.py"
 REQUEST = "run --method ae --data digits --budget fast --no-references --evaluators knn --threads 1 --checkpoint-every 0.2"
 REQUEST += " --out runs -o train.epochs=25"
 VOLATILE = ("created", "time_s", "peak_memory_bytes")

@@ -1,6 +1,6 @@
 """Kill a run again and again and compare what it ends with.
 
-    python benchmarks/soak_kills.py --kills 100 --json soak.json
+    python benchmarks/soak/kills.py --kills 100 --json soak.json
 
 One request is first left to finish; that is the reference. Then, in a fresh folder each round, the same command is killed
 (SIGKILL, which no program can catch) at random moments and started again until it finishes. After every kill every file must be
