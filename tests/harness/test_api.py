@@ -21,18 +21,13 @@ from harness.ledger.frames import Records
 AE = {"method": "ae", "data": "digits", "budget": "smoke", "evaluators": ["knn"], "threads": 1, "references": False}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _folders(tmp_path_factory):
-    """A cache of this module's own, no data roots."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HARNESS_CACHE", str(tmp_path_factory.mktemp("cache")))
-        for name in ("HARNESS_DATA", "HARNESS_PLUGINS", "HARNESS_BLOCK"):
-            patch.delenv(name, raising=False)
-        yield
+@pytest.fixture(autouse=True)
+def _no_data_roots(monkeypatch):
+    monkeypatch.delenv("HARNESS_DATA", raising=False)
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, _folders):
+def finished(tmp_path_factory):
     """A folder with a finished run of AE on digits."""
     out = tmp_path_factory.mktemp("finished")
     harness.run(**AE, out=out)

@@ -41,14 +41,9 @@ class Answer:
         return last.removeprefix("Error: ")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _folders(tmp_path_factory):
-    """A cache of the tests' own, no data roots."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HARNESS_CACHE", str(tmp_path_factory.mktemp("cache")))
-        for name in ("HARNESS_DATA", "HARNESS_PLUGINS", "HARNESS_BLOCK"):
-            patch.delenv(name, raising=False)
-        yield
+@pytest.fixture(autouse=True)
+def _no_data_roots(monkeypatch):
+    monkeypatch.delenv("HARNESS_DATA", raising=False)
 
 
 @pytest.fixture
@@ -71,7 +66,7 @@ def cli(tmp_path, monkeypatch, capsys):
 
 
 @pytest.fixture(scope="session")
-def _finished(tmp_path_factory, _folders):
+def _finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("finished") / "runs"
     harness.run(method="ae", data="digits", budget="smoke", evaluators=["knn"], threads=1, out=out)
     return out
