@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from harness.contracts.specs import BUDGETS
 from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.execution import Pending, Settings
+    from harness.ledger.runs import Plan
 
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("32", "bf16")
@@ -104,12 +109,12 @@ def run(
     """Train, judge and record. What is recorded already is not computed again; an interrupted run continues."""
     from harness.api import installed, plan_request
     from harness.cli import display
-    from harness.execution import Settings, execute, pending
+    from harness.execution import Settings, pending
     from harness.ledger.runs import Plan
     from harness.line.planning import Request
     from harness.line.suites import plan_suite
 
-    plugins, catalog = installed()
+    _, catalog = installed()
     settings = Settings(
         out=out,
         store=store,
@@ -166,15 +171,7 @@ def run(
         display.show_plan(work, as_json=as_json)
         return 0
     display.announce(work, settings)
-    with display.progress(plugins, work):
-        outcome = execute(planned, catalog, plugins, settings)
-    for problem in outcome.problems:
-        click.echo(f"Error: {problem}", err=True)
-    if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(outcome.records), indent=1).decode())
-    else:
-        display.show_results(outcome, planned, catalog, settings)
-    return 1 if outcome.problems or any(record.status != "ok" for record in outcome.records) else 0
+    return _compute(planned, work, settings, as_json=as_json)
 
 
 @click.command()
@@ -200,22 +197,13 @@ def evaluate(
 ) -> int:
     """Score an old run again with more evaluators; nothing is trained."""
     from harness.api import installed, plan_old_run
-    from harness.cli import display
-    from harness.execution import Settings, execute, pending
+    from harness.execution import Settings, pending
     from harness.ledger.runs import Plan
 
-    plugins, catalog = installed()
+    _, catalog = installed()
     planned = Plan(runs=(plan_old_run(run_dir, evaluators, features, options, catalog),))
     settings = Settings(out=run_dir.resolve().parent.parent, store=store, device=device, threads=threads, command=command_line())
-    with display.progress(plugins, pending(planned, settings, again=rerun)):
-        outcome = execute(planned, catalog, plugins, settings, judge_again=rerun)
-    for problem in outcome.problems:
-        click.echo(f"Error: {problem}", err=True)
-    if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(outcome.records), indent=1).decode())
-    else:
-        display.show_results(outcome, planned, catalog, settings)
-    return 1 if outcome.problems or any(record.status != "ok" for record in outcome.records) else 0
+    return _compute(planned, pending(planned, settings, again=rerun), settings, judge_again=rerun, as_json=as_json)
 
 
 @click.command()
@@ -238,6 +226,24 @@ def prepare(data: tuple[str, ...], trust_first: bool, as_json: bool) -> int:
         for path, place in files.items():
             click.echo(f"{name}: {path} verified at {place}")
     return 0
+
+
+def _compute(planned: Plan, work: Sequence[Pending], settings: Settings, *, as_json: bool, judge_again: bool = False) -> int:
+    """Compute what is missing, show what came out, and return the exit code."""
+    from harness.api import installed
+    from harness.cli import display
+    from harness.execution import execute
+
+    plugins, catalog = installed()
+    with display.progress(plugins, work):
+        outcome = execute(planned, catalog, plugins, settings, judge_again=judge_again)
+    for problem in outcome.problems:
+        click.echo(f"Error: {problem}", err=True)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(outcome.records), indent=1).decode())
+    else:
+        display.show_results(outcome, planned, catalog, settings)
+    return 1 if outcome.problems or any(record.status != "ok" for record in outcome.records) else 0
 
 
 def command_line() -> str:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import EvaluationError, Part, Task
+from harness import EvaluationError, Part, Score, Task
 
 T = TypeVar("T", int, float)
 
@@ -100,6 +100,19 @@ def choose(task: Task, grid: Sequence[T], scores: Callable[[Samples, Samples, Se
     ascending = sorted(grid)
     found = scores(labelled_samples(task, fit, "training"), labelled_samples(task, validation, "validation"), ascending)
     return ascending[int(np.argmax(found))]
+
+
+def score_at_chosen_strength(
+    task: Task, grid: Sequence[float], accuracies: Callable[[Samples, Samples, Sequence[float]], Sequence[float]]
+) -> Score:
+    """Test accuracy of one fit to the whole training part, at the C of `grid` that `choose` takes.
+
+    :param accuracies: called as `accuracies(train, held_out, grid)`; one accuracy in % for each C.
+    """
+    train, test = labelled_samples(task, task.train, "training"), labelled_samples(task, task.test, "test")
+    C = choose(task, grid, accuracies)
+    [accuracy] = accuracies(train, test, [C])
+    return Score(name="accuracy", value=accuracy, selected={"C": C})
 
 
 def _blocks(x: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:

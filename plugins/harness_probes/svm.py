@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 from sklearn.preprocessing import StandardScaler
 
 from harness import EvaluationError, Evaluator, Score, Task
-from harness_probes.samples import Samples, choose, labelled_samples, require_classes, score_predictions
+from harness_probes.samples import Samples, require_classes, score_at_chosen_strength, score_predictions
 from harness_probes.spec import SvmOptions
 
 TOLERANCE = 1e-5
@@ -35,11 +35,7 @@ class SvmProbe(Evaluator):
 
     def evaluate(self, task: Task) -> Sequence[Score]:
         """The test accuracy. Raises EvaluationError for several binary labels, unfit features, or a fit that does not converge."""
-        train = labelled_samples(task, task.train, "training")
-        test = labelled_samples(task, task.test, "test")
-        C = choose(task, self.options.C, self._accuracies)
-        accuracy = self._accuracies(train, test, [C])[0]
-        return [Score(name="accuracy", value=accuracy, selected={"C": C})]
+        return [score_at_chosen_strength(task, self.options.C, self._accuracies)]
 
     def _accuracies(self, train: Samples, held_out: Samples, grid: Sequence[float]) -> list[float]:
         """Accuracy on `held_out` of a fit to `train` at each C; both standardised by the mean and deviation of `train`."""
