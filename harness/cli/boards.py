@@ -60,5 +60,10 @@ def check(paths: tuple[Path, ...], as_json: bool) -> int:
     else:
         for problem in problems:
             click.echo(str(problem))
-        click.echo("All records are valid and consistent." if not problems else f"{len(problems)} problems.", err=bool(problems))
+        click.echo(
+            "All records are valid and consistent."
+            if not problems
+            else f"{len(problems)} problem{'' if len(problems) == 1 else 's'}.",
+            err=bool(problems),
+        )
     return 1 if problems else 0
