@@ -15,7 +15,7 @@ from harness.catalog.discovery import Plugins, load_plugins
 from harness.catalog.kinds import USER
 from harness.contracts.specs import BudgetName
 from harness.errors import UsageError
-from harness.execution import Outcome, Settings, execute, hashes_for
+from harness.execution import Outcome, Settings, execute, hashes_for, pending
 from harness.ledger.frames import Records
 from harness.ledger.runs import Plan, PlannedRun, read_run
 from harness.line.planning import Precision, Request, plan, plan_evaluation, recipe_sha256
@@ -97,7 +97,7 @@ def run(
         command="harness.run(...)",
     )
     planned = plan_request(request, catalog, trust_first=trust_first)
-    return _records(execute(planned, catalog, plugins, settings))
+    return _records(execute(pending(planned, settings, again=rerun), catalog, plugins, settings))
 
 
 def evaluate(
@@ -133,7 +133,7 @@ def evaluate(
         threads=_threads(threads),
         command="harness.evaluate(...)",
     )
-    return _records(execute(Plan(runs=(planned,)), catalog, plugins, settings, judge_again=rerun))
+    return _records(execute(pending(Plan(runs=(planned,)), settings, again=rerun), catalog, plugins, settings))
 
 
 def load(folder: str | Path, *, device: str = "cpu") -> TrainedRun:

@@ -78,14 +78,11 @@ def pending(plan: Plan, settings: Settings, *, again: bool = False) -> list[Pend
     return found
 
 
-def execute(plan: Plan, catalog: Catalog, plugins: Plugins, settings: Settings, *, judge_again: bool = False) -> Outcome:
-    """Compute what is missing of a plan, here, and return a record for every cell.
-
-    :param judge_again: evaluate every cell anew, without training anew.
+def execute(work: Sequence[Pending], catalog: Catalog, plugins: Plugins, settings: Settings) -> Outcome:
+    """Compute what `pending` found missing of a plan, here, and return a record for every cell.
 
     A run whose data cannot be had is reported and the others go on. Raises StorageError and KeyboardInterrupt.
     """
-    work = pending(plan, settings, again=judge_again or settings.rerun)
     made: dict[str, Record] = {}
     problems: list[HarnessError] = []
     unavailable: set[str] = set()

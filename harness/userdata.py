@@ -20,6 +20,7 @@ from harness.contracts.options import Options
 from harness.contracts.sources import Source
 from harness.contracts.sparse import SparseMatrix
 from harness.contracts.specs import DataSetSpec, GeneratedRecipe, Need, ProtocolSpec, Track
+from harness.contracts.strata import draw_by_class
 from harness.data.graphs import GraphSource, graph_from_edges
 from harness.data.images import ImageSource
 from harness.data.vectors import VectorSource
@@ -58,10 +59,11 @@ def arrays(
         source, track = VectorSource(tensor, value_range=value_range), "synthetic"
     else:
         raise UsageError(f"`values` has shape {tuple(tensor.shape)}; give images [N, C, H, W] or vectors [N, D].")
-    annotations = _annotations(tensor.shape[0], labels, train, test, validation, source.content_sha256())
+    content = source.content_sha256()
+    annotations = _annotations(tensor.shape[0], labels, train, test, validation, content)
     # Training sees the training part alone, as in the images protocols.
     pretrain: Source[Any] = source.subset(torch.as_tensor(annotations.splits["user"].train))  # type: ignore[attr-defined]
-    return _userdata(source, pretrain, annotations, track=track, sampling=("items",), name=name)
+    return _userdata(source, pretrain, annotations, content, track=track, sampling=("items",), name=name)
 
 
 def graphs(
@@ -76,8 +78,9 @@ def graphs(
     if x is None or edge_index is None:
         raise UsageError("A graph needs `x` [N, F] and `edge_index` [2, E]; a torch-geometric Data object has both.")
     source = GraphSource(make_graph(x, edge_index))
-    annotations = _annotations(source.description.samples, labels, train, test, validation, source.content_sha256())
-    return _userdata(source, source, annotations, track="graphs", sampling=("graph", "subgraphs"), name=name)
+    content = source.content_sha256()
+    annotations = _annotations(source.description.samples, labels, train, test, validation, content)
+    return _userdata(source, source, annotations, content, track="graphs", sampling=("graph", "subgraphs"), name=name)
 
 
 def make_graph(x: Any, edge_index: Any) -> Graph:
@@ -111,12 +114,13 @@ def _userdata(
     source: Source[Any],
     pretrain: Source[Any],
     annotations: Annotations,
+    content: str,
     *,
     track: Track,
     sampling: tuple[str, ...],
     name: str | None,
 ) -> UserData:
-    digest = _digest(source, annotations)
+    digest = _digest(source, annotations, content)
     dataset = DataSet(inputs=source, annotations=annotations, pretrain=pretrain)
     labels = annotations.labels
     needs: tuple[Need, ...] = ("labels",) if labels is not None else ()
@@ -165,17 +169,10 @@ def _annotations(samples: int, labels: Any, train: Any, test: Any, validation: A
 
 def _drawn_splits(samples: int, labels: NDArray[Any] | None, content: str) -> Splits:
     """A test part drawn from the content's digest, stratified by class."""
-    rng = np.random.RandomState(derive_seed(content, "test part") % 2**32)  # the one stream that NumPy promises to keep
-    strata = labels if labels is not None and labels.ndim == 1 else np.zeros(samples, dtype=np.int64)
-    order = rng.permutation(samples)
-    order = order[np.argsort(strata[order], kind="stable")]
-    sizes = np.unique(strata, return_counts=True)[1]
-    rank = np.concatenate([np.arange(size) for size in sizes])
-    # A class of one sample stays in the training part.
-    is_test = rank < np.repeat(np.where(sizes > 1, np.maximum(1, np.floor(sizes * TEST_FRACTION)), 0), sizes)
-    if not is_test.any():
+    train, test = draw_by_class(labels, samples, TEST_FRACTION, derive_seed(content, "test part"))
+    if not len(test):
         raise UsageError("There are too few samples of each class to draw a test part; give `train` and `test`.")
-    return Splits(train=np.sort(order[~is_test]), test=np.sort(order[is_test]))
+    return Splits(train=train, test=test)
 
 
 def _labels(labels: Any, samples: int) -> NDArray[Any]:
@@ -219,8 +216,8 @@ def _attribute(graph: Any, name: str, given: Any) -> Any:
     return given if given is not None else getattr(graph, name, None)
 
 
-def _digest(source: Source[Any], annotations: Annotations) -> str:
-    digest = hashlib.sha256(f"{source.content_sha256()}{source.description}".encode())
+def _digest(source: Source[Any], annotations: Annotations, content: str) -> str:
+    digest = hashlib.sha256(f"{content}{source.description}".encode())
     pieces: dict[str, NDArray[Any]] = dict(annotations.splits["user"].parts())
     if annotations.labels is not None:
         pieces["labels"] = annotations.labels

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import msgspec
+
+from harness.cli.printing import print_json
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
@@ -56,7 +57,7 @@ def check(paths: tuple[Path, ...], as_json: bool) -> int:
 
     problems = check_records(paths)
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(problems), indent=1).decode())
+        print_json(problems)
     else:
         for problem in problems:
             click.echo(str(problem))

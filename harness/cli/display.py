@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from harness.cli.printing import print_json
 from harness.contracts.hookspecs import hookimpl
 from harness.execution import Outcome, Pending, Settings
 from harness.leaderboard.board import SEEDS_TO_RANK
@@ -56,7 +57,7 @@ def show_plan(work: Sequence[Pending], *, as_json: bool) -> None:
             }
             for each in work
         ]
-        click.echo(msgspec.json.format(msgspec.json.encode(document), indent=1).decode())
+        print_json(document)
         return
     for each in work:
         cells = ", ".join(

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from harness.catalog.kinds import Kind
+from harness.cli.printing import print_json
 from harness.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def list_parts(kind: str | None, as_json: bool) -> None:
         document = {each: [_summary(entry) for entry in entries] for each, entries in found.items()}
         if families:
             document["datasets"] += [{**_summary(entry), "name": f"{entry.name}:ARG"} for entry in families]
-        _print_json(document)
+        print_json(document)
         return
     width = max((len(entry.name) for entries in found.values() for entry in entries), default=0) + 2
     for each, entries in found.items():
@@ -71,7 +72,7 @@ def show(name: str, as_json: bool) -> None:
             raise
         raise UsageError(f"There is no part named {name!r}; `harness list` shows what there is.") from None
     if as_json:
-        _print_json([_details(entry, catalog) for entry in entries])
+        print_json([_details(entry, catalog) for entry in entries])
         return
     for number, entry in enumerate(entries):
         if number:
@@ -87,7 +88,7 @@ def plugins(as_json: bool) -> None:
 
     statuses = installed()[0].statuses
     if as_json:
-        _print_json(statuses)
+        print_json(statuses)
         return
     if not statuses:
         click.echo("No plugin is installed.")
@@ -115,7 +116,7 @@ def list_runs(out: Path, as_json: bool) -> None:
     """List the runs under OUT: state, size and folder."""
     found = [_run_state(folder) for folder in _run_folders(out)]
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     if not found:
         click.echo(f"There is no run under {out}.")
@@ -143,7 +144,7 @@ def clean_runs(out: Path, dry_run: bool, as_json: bool) -> None:
         if not dry_run:
             remove_stale(folder)
     if as_json:
-        _print_json(removed)
+        print_json(removed)
         return
     total = sum(each["bytes"] for each in removed)
     click.echo(f"{'Would free' if dry_run else 'Freed'} {total / 1e6:.1f} MB of representations in {len(removed)} runs.")
@@ -236,7 +237,3 @@ def _run_state(folder: Path) -> dict[str, Any]:
 
 def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _print_json(document: Any) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(document), indent=1).decode())

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
+from harness.cli.printing import print_json
 from harness.contracts.specs import BUDGETS
 from harness.errors import UsageError
 
@@ -203,7 +203,7 @@ def evaluate(
     _, catalog = installed()
     planned = Plan(runs=(plan_old_run(run_dir, evaluators, features, options, catalog),))
     settings = Settings(out=run_dir.resolve().parent.parent, store=store, device=device, threads=threads, command=command_line())
-    return _compute(planned, pending(planned, settings, again=rerun), settings, judge_again=rerun, as_json=as_json)
+    return _compute(planned, pending(planned, settings, again=rerun), settings, as_json=as_json)
 
 
 @click.command()
@@ -218,7 +218,7 @@ def prepare(data: tuple[str, ...], trust_first: bool, as_json: bool) -> int:
     prepared = prepare_files(data, installed()[1], trust_first=trust_first)
     if as_json:
         document = {name: {path: str(place) for path, place in files.items()} for name, files in prepared}
-        click.echo(msgspec.json.format(msgspec.json.encode(document), indent=1).decode())
+        print_json(document)
         return 0
     for name, files in prepared:
         if not files:
@@ -228,7 +228,7 @@ def prepare(data: tuple[str, ...], trust_first: bool, as_json: bool) -> int:
     return 0
 
 
-def _compute(planned: Plan, work: Sequence[Pending], settings: Settings, *, as_json: bool, judge_again: bool = False) -> int:
+def _compute(planned: Plan, work: Sequence[Pending], settings: Settings, *, as_json: bool) -> int:
     """Compute what is missing, show what came out, and return the exit code."""
     from harness.api import installed
     from harness.cli import display
@@ -236,11 +236,11 @@ def _compute(planned: Plan, work: Sequence[Pending], settings: Settings, *, as_j
 
     plugins, catalog = installed()
     with display.progress(plugins, work):
-        outcome = execute(planned, catalog, plugins, settings, judge_again=judge_again)
+        outcome = execute(work, catalog, plugins, settings)
     for problem in outcome.problems:
         click.echo(f"Error: {problem}", err=True)
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(outcome.records), indent=1).decode())
+        print_json(outcome.records)
     else:
         display.show_results(outcome, planned, catalog, settings)
     return 1 if outcome.problems or any(record.status != "ok" for record in outcome.records) else 0

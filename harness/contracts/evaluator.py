@@ -15,6 +15,7 @@ from torch import nn
 
 from harness.contracts.encoder import Encoder
 from harness.contracts.sources import Source
+from harness.contracts.strata import draw_by_class
 
 
 @dataclass(frozen=True)
@@ -72,18 +73,8 @@ class Task:
         """
         if self.validation is not None:
             return self.train, self.validation
-        rng = np.random.RandomState(self.protocol_seed % 2**32)  # the one generator whose stream NumPy promises to keep
-        labels = self.train.labels
-        strata = labels if labels is not None and labels.ndim == 1 else np.zeros(len(self.train), dtype=np.int64)
-        order = rng.permutation(len(self.train))
-        # Position of each sample inside its class, in the drawn order: the first `fraction` of every class is held out.
-        by_class = order[np.argsort(strata[order], kind="stable")]
-        sizes = np.unique(strata, return_counts=True)[1]
-        rank = np.concatenate([np.arange(size) for size in sizes])
-        # At least one of a class, but never its only sample.
-        quota = np.repeat(np.minimum(np.maximum(1, np.floor(sizes * fraction)), sizes - 1), sizes)
-        held_out = rank < quota
-        return self.train.take(np.sort(by_class[~held_out])), self.train.take(np.sort(by_class[held_out]))
+        fit, held_out = draw_by_class(self.train.labels, len(self.train), fraction, self.protocol_seed)
+        return self.train.take(fit), self.train.take(held_out)
 
     def generator(self) -> torch.Generator:
         """A fresh torch generator on `device`, seeded for this evaluator and run."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 from harness.contracts.specs import DataSetSpec, FileSpec, FilesRecipe
 from harness.errors import CorruptDataError, MissingDataError, StorageError
+from harness.ledger import identity
 from harness.ledger.whole_files import write_whole
 from harness.names import slug
 
@@ -84,8 +84,7 @@ def read_lock(cache: Path, name: str) -> dict[str, str]:
 def file_sha256(path: Path) -> str:
     """Hexadecimal sha256 of a file. Raises MissingDataError when it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return identity.file_sha256(path)
     except OSError as error:
         raise MissingDataError(f"{path} cannot be read: {error.strerror}.") from None
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from harness.errors import RecordError
-from harness.ledger.identity import sha256_of
+from harness.ledger.identity import indented_json, sha256_of
 
 SCHEMA = 1
 """Raised when the layout below changes; `MIGRATIONS[n]` turns a document of schema n into one of n + 1."""
@@ -251,7 +251,7 @@ class Record(_Part, frozen=True, kw_only=True):
 
 def encode_record(record: Record) -> bytes:
     """The record's file: indented JSON with a final newline."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+    return indented_json(record)
 
 
 def decode_record(document: bytes, where: str = "the document") -> Record:

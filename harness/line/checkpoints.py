@@ -50,12 +50,6 @@ def read_document(path: Path) -> dict[str, Any]:
         return document
 
 
-def file_sha256(path: Path) -> str:
-    """Hexadecimal sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 # ------------------------------------------------------------------------------------ optimisers and schedules
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import platform
@@ -53,6 +54,7 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@functools.cache
 def _version(distribution: str) -> str | None:
     try:
         return importlib.metadata.version(distribution)
@@ -60,6 +62,7 @@ def _version(distribution: str) -> str | None:
         return None
 
 
+@functools.cache
 def _origin(distribution: str) -> Origin:
     version = _version(distribution) or "0"
     try:
@@ -73,6 +76,7 @@ def _origin(distribution: str) -> Origin:
     return Origin(distribution=distribution, version=version, origin=document.get("url"), commit=vcs.get("commit_id"), dirty=False)
 
 
+@functools.cache
 def _processor() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:

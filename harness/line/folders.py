@@ -23,6 +23,7 @@ from harness.contracts.encoder import Encoder
 from harness.contracts.objective import Objective, TrainingResult
 from harness.contracts.sources import Description
 from harness.errors import StorageError, UsageError
+from harness.ledger.identity import file_sha256, indented_json
 from harness.ledger.records import RunIdentity, Selection
 from harness.ledger.runs import PlannedRun, read_run
 from harness.ledger.whole_files import remove_stale, write_whole
@@ -64,7 +65,7 @@ class RunFolder:
         for folder in (self.path, self.features):  # what a killed process was writing
             remove_stale(folder)
         if self._planned() != run.identity:  # what it was planned with first stays: later cells are in the records
-            write_whole(self.path / "run.json", msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
+            write_whole(self.path / "run.json", indented_json(run))
 
     def _planned(self) -> RunIdentity | None:
         """The identity in `run.json`, or None."""
@@ -77,7 +78,7 @@ class RunFolder:
         """How training ended, or None when it has not, or when the model is not the one that was written."""
         try:
             trained = msgspec.json.decode((self.path / "training.json").read_bytes(), type=Trained)
-            if trained.run != identity.sha256 or checkpoints.file_sha256(self.model) != trained.checkpoint_sha256:
+            if trained.run != identity.sha256 or file_sha256(self.model) != trained.checkpoint_sha256:
                 return None
         except (OSError, msgspec.DecodeError):
             return None
@@ -111,7 +112,7 @@ class RunFolder:
             checkpoint_sha256=sha256,
             **facts,
         )
-        write_whole(self.path / "training.json", msgspec.json.format(msgspec.json.encode(trained), indent=1) + b"\n")
+        write_whole(self.path / "training.json", indented_json(trained))
         self.checkpoint.unlink(missing_ok=True)
         return trained
 

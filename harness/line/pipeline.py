@@ -22,7 +22,15 @@ from safetensors import SafetensorError
 from harness.contracts.encoder import Encoder
 from harness.contracts.objective import Objective
 from harness.contracts.training import TrainOptions
-from harness.errors import DivergedError, HarnessError, StorageError, UsageError
+from harness.errors import (
+    DivergedError,
+    EvaluationError,
+    HarnessError,
+    PluginError,
+    StorageError,
+    UnknownNameError,
+    UsageError,
+)
 from harness.ledger.records import (
     SCHEMA,
     Artifacts,
@@ -42,7 +50,7 @@ from harness.line.environment import describe_environment, now, origins, peak_me
 from harness.line.evaluation import evaluate, make_task, number_of_classes
 from harness.line.folders import RunFolder, Trained
 from harness.line.loading import LoadedData, Workplace, load_data
-from harness.line.representation import represent
+from harness.line.representation import Represented, represent
 from harness.line.streams import LabelTable
 from harness.line.training import Trainer
 
@@ -73,6 +81,7 @@ class _Computation:
     ) -> None:
         self.run, self.cells, self.workplace, self.folder, self.fabric, self.data = run, cells, workplace, folder, fabric, data
         self.trained: Trained | None = None
+        self.represented: dict[str, Represented] = {}
 
     def records(self) -> list[Record]:
         try:
@@ -182,13 +191,10 @@ class _Computation:
 
     def _judge(self, cell: Cell, encoder: Encoder, objective: Objective | None) -> Record:
         """One cell: represent the feature (from the cache after the first time), evaluate, record."""
-        assert self.trained is not None
         dataset = self.data.dataset
         represented_at = time.perf_counter()
         try:
-            feature = represent(
-                encoder, dataset.inputs, [cell.feature], self.folder.features, self.trained.checkpoint_sha256, self.fabric
-            )[cell.feature]
+            feature = self._feature(cell.feature, encoder)
             evaluated_at = time.perf_counter()
             evaluator, spec = build_evaluator(cell, self.workplace.catalog)
             task = make_task(
@@ -217,6 +223,19 @@ class _Computation:
             evaluate_s=done - evaluated_at,
             representation_sha256=feature.sha256,
         )
+
+    def _feature(self, name: str, encoder: Encoder) -> Represented:
+        """A feature, represented when it is first asked for: in one pass with the other features of the run's cells."""
+        assert self.trained is not None
+        inputs, folder, checkpoint = self.data.dataset.inputs, self.folder.features, self.trained.checkpoint_sha256
+        if name not in self.represented:
+            wanted = list(dict.fromkeys([name, *(cell.feature for cell in self.cells)]))
+            try:
+                found = represent(encoder, inputs, wanted, folder, checkpoint, self.fabric)
+            except (EvaluationError, PluginError, UnknownNameError):  # perhaps of another feature, which must not fail this one
+                found = represent(encoder, inputs, [name], folder, checkpoint, self.fabric)
+            self.represented.update(found)
+        return self.represented[name]
 
     def _fresh_encoder(self) -> Encoder:
         """A copy of the trained encoder that an evaluator may change."""

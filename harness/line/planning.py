@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
@@ -10,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from harness.catalog.catalog import Catalog, Entry
+from harness.catalog.names import nearest
 from harness.contracts.options import Options, parse_assignment, resolve_options
 from harness.contracts.specs import (
     BUDGETS,
@@ -110,7 +110,7 @@ def plan_evaluation(
     chosen = list(dict.fromkeys(features or [cell.feature for cell in run.cells]))
     for name in chosen:
         if name not in offered:
-            raise UnknownNameError(f"feature of encoder {encoder.name}", name, _nearest(name, offered), offered)
+            raise UnknownNameError(f"feature of encoder {encoder.name}", name, nearest(name, offered), offered)
     for entry in entries:
         _check_evaluator(entry, data)
         _check_installed(entry, catalog)
@@ -215,7 +215,7 @@ class _Draft:
             return tuple(name for name in asked if name in offered) or (offered[0],)
         for name in asked:
             if name not in offered:
-                raise UnknownNameError(f"feature of encoder {encoder.name}", name, _nearest(name, offered), offered)
+                raise UnknownNameError(f"feature of encoder {encoder.name}", name, nearest(name, offered), offered)
         return asked
 
     def _check_fit(self, method: Entry[MethodSpec], encoder: Entry[EncoderSpec], objective: Entry[ObjectiveSpec]) -> None:
@@ -335,8 +335,8 @@ def _typed_options(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
     for assignment in assignments:
         part, key, value = parse_assignment(assignment)
         if part not in PARTS and not part.startswith("evaluator."):
-            nearest = difflib.get_close_matches(part, PARTS, n=1)
-            hint = f"did you mean {nearest[0]}?" if nearest else f"parts are {', '.join(PARTS)} and evaluator.NAME."
+            close = nearest(part, PARTS, count=1)
+            hint = f"did you mean {close[0]}?" if close else f"parts are {', '.join(PARTS)} and evaluator.NAME."
             raise OptionError(f"Option {assignment!r} names no part of a run; {hint}")
         typed.setdefault(part, {})[key] = value
     return typed
@@ -357,11 +357,7 @@ def _check_evaluator_options(
 
 def _check_budget(budget: str) -> None:
     if budget not in BUDGETS:
-        raise UnknownNameError("budget", budget, _nearest(budget, BUDGETS), BUDGETS)
-
-
-def _nearest(name: str, known: Sequence[str]) -> list[str]:
-    return difflib.get_close_matches(name, known, n=2)
+        raise UnknownNameError("budget", budget, nearest(budget, BUDGETS), BUDGETS)
 
 
 def _component(entry: Entry[Spec], options: Options) -> Component:

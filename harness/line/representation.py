@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from harness.contracts.encoder import Encoder
 from harness.contracts.sources import Source
 from harness.errors import EvaluationError, PluginError, UnknownNameError
+from harness.ledger.identity import file_sha256
 from harness.ledger.whole_files import whole_path, write_whole
-from harness.line.checkpoints import file_sha256, network_state
+from harness.line.checkpoints import network_state
 from harness.line.seeding import isolated_randomness
 
 BATCH_SIZE = 512
@@ -43,7 +44,8 @@ def represent(
     found = {name: cached for name in features if (cached := _cached(folder, name, checkpoint_sha256)) is not None}
     missing = [name for name in features if name not in found]
     if missing:
-        for name, array in _encode(encoder, inputs, missing, fabric).items():
+        batches, samples = inputs.in_order(BATCH_SIZE), inputs.description.samples
+        for name, array in encode(encoder, batches, missing, fabric, samples).items():
             if not np.isfinite(array).all():
                 raise EvaluationError(f"Feature {name!r} has values that are not finite; check that training did not diverge.")
             found[name] = _write(folder, name, array, checkpoint_sha256)
@@ -85,10 +87,6 @@ def encode(encoder: Encoder, batches: Any, names: Sequence[str], fabric: Fabric,
     if not seen.all():
         raise EvaluationError(f"The data set gave {int(seen.sum())} of its {samples} samples.")
     return arrays
-
-
-def _encode(encoder: Encoder, inputs: Source[Any], names: Sequence[str], fabric: Fabric) -> dict[str, NDArray[np.float32]]:
-    return encode(encoder, inputs.in_order(BATCH_SIZE), names, fabric, inputs.description.samples)
 
 
 def _cached(folder: Path, name: str, checkpoint_sha256: str) -> Represented | None:

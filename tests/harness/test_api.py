@@ -136,9 +136,9 @@ def test_a_failed_cell_is_a_record(tmp_path):
 def test_seeds_are_one_a_number_of_them_or_the_seeds_themselves(tmp_path, given, seeds, monkeypatch):
     planned = []
     nothing = Outcome(records=[], computed=0, problems=[])
-    monkeypatch.setattr("harness.api.execute", lambda plan, *rest: planned.append(plan) or nothing)
+    monkeypatch.setattr("harness.api.execute", lambda work, *rest: planned.append(work) or nothing)
     harness.run(**AE, **given, out=tmp_path)
-    assert [run.identity.seed for run in planned[0].runs] == seeds
+    assert [each.run.identity.seed for each in planned[0]] == seeds
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ from harness import (
 from harness.catalog.catalog import Catalog, Entry
 from harness.catalog.discovery import load_plugins
 from harness.catalog.kinds import kind_of, name_of
-from harness.execution import Settings, execute
+from harness.execution import Settings, execute, pending
 from harness.line.planning import Request, plan
 
 
@@ -380,7 +380,8 @@ class Toy:
         if observer is not None:
             self.plugins.register_observer(observer)
         try:
-            return execute(planned, self.catalog, self.plugins, settings, judge_again=judge_again)
+            work = pending(planned, settings, again=judge_again or settings.rerun)
+            return execute(work, self.catalog, self.plugins, settings)
         finally:
             self.plugins.unregister_observer(observer)
 

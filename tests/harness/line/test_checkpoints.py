@@ -18,8 +18,8 @@ from torch.optim.lr_scheduler import (
 )
 
 from harness.errors import PluginError, StorageError
+from harness.ledger.identity import file_sha256
 from harness.line.checkpoints import (
-    file_sha256,
     load_tensors,
     network_state,
     optimiser_state,

@@ -10,8 +10,9 @@ from torch import nn
 from harness import Description, Encoder
 from harness.contracts.objective import TrainingResult
 from harness.errors import StorageError
+from harness.ledger.identity import file_sha256
 from harness.ledger.runs import read_run
-from harness.line.checkpoints import file_sha256, load_tensors
+from harness.line.checkpoints import load_tensors
 from harness.line.folders import RunFolder
 
 

@@ -82,7 +82,7 @@ def test_a_record_says_all_that_it_should(toy):
 
 
 def test_digests_are_those_of_the_files(toy):
-    from harness.line.checkpoints import file_sha256
+    from harness.ledger.identity import file_sha256
 
     [record] = toy.run(references=False).records
     folder = toy.folder / "runs" / toy.first().folder
@@ -182,12 +182,12 @@ def test_judging_again_trains_nothing(toy):
 
 
 def test_a_run_that_is_planned_twice_with_other_cells_computes_each_cell_once(toy):
-    from harness.execution import Settings, execute
+    from harness.execution import Settings, execute, pending
     from harness.ledger.runs import Plan
 
     one, other = toy.first(evaluators=("centroid",)), toy.first(evaluators=("spread", "centroid"))
     settings = Settings(out=toy.folder / "runs", device="cpu", threads=1)
-    outcome = execute(Plan(runs=(one, other)), toy.catalog, toy.plugins, settings)
+    outcome = execute(pending(Plan(runs=(one, other)), settings), toy.catalog, toy.plugins, settings)
     assert outcome.computed == 2
     assert {record.attempt for record in outcome.records} == {1}
 
@@ -516,12 +516,13 @@ def test_a_data_set_without_the_protocols_splits_is_a_problem(toy):
 
 
 def test_runs_on_other_data_go_on(toy):
-    from harness.execution import Settings, execute
+    from harness.execution import Settings, execute, pending
     from harness.ledger.runs import Plan
 
     broken = toy.with_parts(toy.entry(toy.BLOBS, lambda context, options: None))
     plan = Plan(runs=(broken.first(), broken.first(method="any", data="pictures")))
-    outcome = execute(plan, broken.catalog, broken.plugins, Settings(out=toy.folder / "runs", device="cpu"))
+    settings = Settings(out=toy.folder / "runs", device="cpu")
+    outcome = execute(pending(plan, settings), broken.catalog, broken.plugins, settings)
     assert len(outcome.problems) == 1
     assert [record.identity.data.name for record in outcome.records] == ["pictures"]
 

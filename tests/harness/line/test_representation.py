@@ -9,8 +9,8 @@ from torch import nn
 
 from harness import Encoder, PluginError, UnknownNameError, Vectors, VectorSource
 from harness.errors import EvaluationError
+from harness.ledger.identity import file_sha256
 from harness.line import representation
-from harness.line.checkpoints import file_sha256
 from harness.line.devices import make_fabric
 from harness.line.representation import encode, represent
 
