@@ -133,6 +133,6 @@ def test_a_distribution_that_is_not_installed_has_no_extras():
     assert how_to_install("sklearn", "no-such-distribution", "maps") == "pip install scikit-learn"
 
 
-@pytest.mark.parametrize(("package", "plugin"), [("sklearn", "images"), ("sklearn", "probes")])
+@pytest.mark.parametrize(("package", "plugin"), [("scipy", "probes"), ("sklearn", "images"), ("sklearn", "probes")])
 def test_our_own_plugins_have_an_extra_for_what_they_need(package, plugin):
     assert how_to_install(package, "infomax-harness", plugin) == f"pip install 'infomax-harness[{plugin}]'"
