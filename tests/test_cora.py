@@ -59,6 +59,12 @@ def test_the_mean_over_three_encoders_is_that_of_the_published_recipe(frame):
     assert 81.2 <= mean(frame, "dgi") <= 83.2
 
 
+def test_no_evaluator_of_the_protocol_fails(frame, out):
+    records = harness.run(method="dgi", data="cora", references=False, out=out / "runs")
+    assert {record.identity.evaluator.name for record in records} == {"logistic", "logistic-lbfgs", "svm", "knn"}
+    assert not records.failed
+
+
 def test_an_untrained_encoder_lies_far_above_raw_features(frame):
     assert 66 <= mean(frame, "random") <= 72
     assert mean(frame, "raw") == pytest.approx(47.9, abs=0.7)

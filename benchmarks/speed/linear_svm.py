@@ -28,15 +28,26 @@ from harness_probes.svm import fit_svm
 
 Fit = tuple[NDArray[np.float64], NDArray[np.float64], bool]
 CLASSES = 10
-CASES = ((2000, 64, 1e-3), (2000, 64, 1.0), (2000, 512, 1e-3), (2000, 512, 1.0), (300, 1024, 1.0), (5000, 1024, 1.0))
-"""Samples, features, C."""
+CASES = (
+    (140, 512, 20, 1.0),
+    (2000, 64, None, 1e-3),
+    (2000, 64, None, 1.0),
+    (2000, 512, None, 1e-3),
+    (2000, 512, None, 1.0),
+    (300, 1024, None, 1.0),
+    (5000, 1024, None, 1.0),
+)
+"""Samples, features, numbers that the features are mixed from (None: as many), C."""
 
 
-def samples(n: int, features: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """[n, features] standardised, [n] classes."""
+def samples(n: int, features: int, mixed_from: int | None) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """[n, features] standardised, [n] classes. Few numbers mixed into many features are correlated, as an encoder's are."""
     rng = np.random.default_rng(0)
     y = np.arange(n) % CLASSES
-    x = rng.normal(size=(CLASSES, features))[y] + 3 * rng.normal(size=(n, features))
+    numbers = mixed_from or features
+    x = rng.normal(size=(CLASSES, numbers))[y] + (1 if mixed_from else 3) * rng.normal(size=(n, numbers))
+    if mixed_from:
+        x = x @ rng.normal(size=(numbers, features)) + 0.3 * rng.normal(size=(n, features))
     return (x - x.mean(0)) / x.std(0), y
 
 
@@ -72,8 +83,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="write the result as JSON to this file")
     chosen = parser.parse_args(arguments)
     rows: list[dict[str, Any]] = []
-    for n, features, C in CASES:
-        x, y = samples(n, features)
+    for n, features, mixed_from, C in CASES:
+        x, y = samples(n, features, mixed_from)
         for name, fit in SOLVERS.items():
             started = time.perf_counter()
             W, b, converged = fit(x, y, C)

@@ -23,7 +23,7 @@ from harness import EvaluationError, Evaluator, Score, Task
 from harness_probes.samples import Samples, require_classes, score_at_chosen_strength, score_predictions
 from harness_probes.spec import SvmOptions
 
-TOLERANCE = 1e-5
+TOLERANCE = 1e-6
 """Converged means: the gradient's largest entry is this small a part of what it was at zero."""
 
 

@@ -105,3 +105,20 @@ def test_convergence_is_read_off_the_gradient(blobs, monkeypatch):
 def test_there_is_no_spread(hard):
     score = evaluate(hard)
     assert (score.std, score.over, score.n) == (None, None, 1)
+
+
+@pytest.mark.parametrize("C", SvmOptions().C)
+def test_every_default_strength_converges_on_few_samples_of_many_correlated_features(C):
+    rng = np.random.default_rng(0)
+    y = np.arange(140) % 7
+    x = (rng.normal(size=(7, 20))[y] + rng.normal(size=(140, 20))) @ rng.normal(size=(20, 512)) + 0.3 * rng.normal(size=(140, 512))
+    x = StandardScaler().fit_transform(x)
+    W, b, converged = fit_svm(x, y, C, SvmOptions().max_iter)
+    exact = LinearSVC(C=C, dual=True, tol=1e-9, max_iter=200_000, random_state=0).fit(x, y)
+    t = np.where(y[:, None] == np.arange(7), 1, -1)
+
+    def value(W, b):
+        return 0.5 * ((W**2).sum() + (b**2).sum()) + C * (np.maximum(0, 1 - t * (x @ W + b)) ** 2).sum()
+
+    assert converged
+    assert value(W, b) == pytest.approx(value(exact.coef_.T, exact.intercept_), rel=1e-5)
