@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.api import from_graph as from_graph
     from harness.api import load as load
     from harness.api import prepare as prepare
+    from harness.api import report as report
     from harness.api import run as run
     from harness.bounds import jsd_loss as jsd_loss
     from harness.contracts.batches import Batch as Batch
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from harness.contracts.objective import Step as Step
     from harness.contracts.options import Meta as Meta
     from harness.contracts.options import Options as Options
+    from harness.contracts.pictures import Picture as Picture
+    from harness.contracts.pictures import RunView as RunView
     from harness.contracts.sources import CustomSampling as CustomSampling
     from harness.contracts.sources import Description as Description
     from harness.contracts.sources import Epoch as Epoch
@@ -63,14 +66,19 @@ if TYPE_CHECKING:
     from harness.contracts.specs import FileSpec as FileSpec
     from harness.contracts.specs import FilesRecipe as FilesRecipe
     from harness.contracts.specs import GeneratedRecipe as GeneratedRecipe
+    from harness.contracts.specs import HubRecipe as HubRecipe
     from harness.contracts.specs import MethodSpec as MethodSpec
     from harness.contracts.specs import MetricSpec as MetricSpec
     from harness.contracts.specs import ObjectiveSpec as ObjectiveSpec
+    from harness.contracts.specs import PictureSpec as PictureSpec
     from harness.contracts.specs import ProtocolSpec as ProtocolSpec
     from harness.contracts.specs import PublishedNumber as PublishedNumber
     from harness.contracts.specs import SuiteSpec as SuiteSpec
+    from harness.data.decoded import decoded_arrays as decoded_arrays
     from harness.data.frames import FrameSource as FrameSource
     from harness.data.graphs import GraphSource as GraphSource
+    from harness.data.hub import HubListing as HubListing
+    from harness.data.hub import hub_files as hub_files
     from harness.data.images import ImageSource as ImageSource
     from harness.data.vectors import VectorSource as VectorSource
     from harness.errors import CorruptDataError as CorruptDataError
@@ -85,7 +93,7 @@ if TYPE_CHECKING:
     from harness.errors import UsageError as UsageError
 
 _HOMES: dict[str, tuple[str, ...]] = {
-    "harness.api": ("evaluate", "from_arrays", "from_graph", "load", "prepare", "run"),
+    "harness.api": ("evaluate", "from_arrays", "from_graph", "load", "prepare", "report", "run"),
     "harness.bounds": ("jsd_loss",),
     "harness.contracts.batches": ("Batch", "FramePairs", "Graph", "Images", "Labelled", "Vectors"),
     "harness.contracts.dataset": ("Annotations", "DataContext", "DataSet", "Splits"),
@@ -94,6 +102,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "harness.contracts.hookspecs": ("hookimpl",),
     "harness.contracts.objective": ("Objective", "ObjectiveContext", "Phase", "Step"),
     "harness.contracts.options": ("Meta", "Options"),
+    "harness.contracts.pictures": ("Picture", "RunView"),
     "harness.contracts.sources": (
         "CustomSampling", "Description", "Epoch", "Graphs", "Items", "Sampling", "Sequences", "Source",
         "SubGraphs", "TimePairs", "WholeGraph",
@@ -101,10 +110,13 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "harness.contracts.sparse": ("SparseMatrix",),
     "harness.contracts.specs": (
         "DataSetFamilySpec", "DataSetSpec", "EncoderSpec", "EvaluatorSpec", "FeatureSpec", "FileSpec", "FilesRecipe",
-        "GeneratedRecipe", "MethodSpec", "MetricSpec", "ObjectiveSpec", "ProtocolSpec", "PublishedNumber", "SuiteSpec",
+        "GeneratedRecipe", "HubRecipe", "MethodSpec", "MetricSpec", "ObjectiveSpec", "PictureSpec", "ProtocolSpec",
+        "PublishedNumber", "SuiteSpec",
     ),
+    "harness.data.decoded": ("decoded_arrays",),
     "harness.data.frames": ("FrameSource",),
     "harness.data.graphs": ("GraphSource",),
+    "harness.data.hub": ("HubListing", "hub_files"),
     "harness.data.images": ("ImageSource",),
     "harness.data.vectors": ("VectorSource",),
     "harness.errors": (

@@ -146,6 +146,30 @@ def load(folder: str | Path, *, device: str = "cpu") -> TrainedRun:
     return load_run(Path(folder), installed()[1], device=device)
 
 
+def report(folder: str | Path, *, data: UserData | None = None, device: str = "auto", store: str | Path | None = None) -> Path:
+    """Make a page of plots in a finished run's folder, and return its path.
+
+    It shows the recorded scores, loss and bound curves, a projection of the representation, and what plugins draw of such runs;
+    where one could not draw, the page says why.
+
+    :param folder: the run's folder, e.g. "runs/cora/dgi-s0-1f0c2d3e".
+    :param data: the run's own data again, where it was trained on data passed in from Python.
+    :param store: folder of the records; default: `records` beside the run's data set.
+
+    Raises UsageError when the folder holds no finished training or a library that draws is missing, DataError when the data
+    cannot be had.
+    """
+    from harness.reporting.report import make_report
+
+    plugins, catalog = installed()
+    if data is not None:
+        catalog = _with_user_data(catalog, data)
+    folder = Path(folder)
+    check_data(read_run(folder), folder, catalog, "harness.report(..., data=...)")
+    device = _one_of("device", device, DEVICES)
+    return make_report(folder, catalog, plugins, store=None if store is None else Path(store), device=device).page
+
+
 def prepare(*names: str, trust_first: bool = False) -> dict[str, dict[str, Path]]:
     """Fetch and verify the files of data sets, nothing else. Returns the places of the files. Raises DataError."""
     from harness.execution import prepare as prepare_files
@@ -220,16 +244,20 @@ def plan_old_run(
     place = folder.resolve()
     if PurePosixPath(place.parent.name, place.name) != run.folder:
         raise UsageError(f"{folder} was moved or renamed: it is the run {run.folder}, and its folder must end so.")
-    name = run.identity.data.name
-    if run.parts["data"].startswith(f"{USER}/"):
-        found = next((entry for entry in catalog.entries("dataset") if entry.distribution == USER), None)
-        if found is None:
-            raise UsageError(
-                f"{folder} was trained on data passed in from Python; pass the same again: harness.evaluate(..., data=...)."
-            )
-        if found.name != name or recipe_sha256(found.spec.recipe, {}) != run.identity.data.recipe_sha256:
-            raise UsageError(f"`data` is not what {folder} was trained on ({name}); pass the same values, labels and parts.")
+    check_data(run, folder, catalog, "harness.evaluate(..., data=...)")
     return plan_evaluation(run, evaluators, features, options, catalog)
+
+
+def check_data(run: PlannedRun, folder: Path, catalog: Catalog, call: str) -> None:
+    """Raise UsageError unless the data of a run that was trained on a user's own are in the catalog; `call` passes them."""
+    if not run.parts["data"].startswith(f"{USER}/"):
+        return
+    name = run.identity.data.name
+    found = next((entry for entry in catalog.entries("dataset") if entry.distribution == USER), None)
+    if found is None:
+        raise UsageError(f"{folder} was trained on data passed in from Python; pass the same again: {call}.")
+    if found.name != name or recipe_sha256(found.spec.recipe, {}) != run.identity.data.recipe_sha256:
+        raise UsageError(f"`data` is not what {folder} was trained on ({name}); pass the same values, labels and parts.")
 
 
 def _records(outcome: Outcome) -> Records:

@@ -111,7 +111,7 @@ def execute(work: Sequence[Pending], catalog: Catalog, plugins: Plugins, setting
                 continue
             try:
                 made.update({record.id: record for record in compute(each.run, missing, workplace)})
-            except (DataError, PluginError) as error:
+            except (DataError, PluginError, UnfitError) as error:
                 if isinstance(error, DataError):
                     unavailable.add(each.run.identity.data.name)
                 if str(error) not in map(str, problems):

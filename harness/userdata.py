@@ -62,7 +62,7 @@ def arrays(
     content = source.content_sha256()
     annotations = _annotations(tensor.shape[0], labels, train, test, validation, content)
     # Training sees the training part alone, as in the images protocols.
-    pretrain: Source[Any] = source.subset(torch.as_tensor(annotations.splits["user"].train))  # type: ignore[attr-defined]
+    pretrain: Source[Any] = source.subset(torch.as_tensor(annotations.splits["user"].train))
     return _userdata(source, pretrain, annotations, content, track=track, sampling=("items",), name=name)
 
 

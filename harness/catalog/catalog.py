@@ -24,6 +24,7 @@ from harness.contracts.specs import (
     EvaluatorSpec,
     MethodSpec,
     ObjectiveSpec,
+    PictureSpec,
     ProtocolSpec,
     PublishedNumber,
     SuiteSpec,
@@ -33,6 +34,7 @@ from harness.errors import AmbiguousNameError, HarnessError, PluginError, Unknow
 S_co = TypeVar("S_co", bound=AnySpec, covariant=True)
 
 LONGEST_DATASET_NAME = 200  # what a record can hold
+_Built = DataSetSpec | EncoderSpec | ObjectiveSpec | EvaluatorSpec | PictureSpec
 
 
 class Entry(Struct, Generic[S_co], frozen=True, kw_only=True):
@@ -55,7 +57,13 @@ class Entry(Struct, Generic[S_co], frozen=True, kw_only=True):
     def requires(self) -> tuple[str, ...]:
         """Import names that must be installed for it to be built."""
         spec: AnySpec = self.spec
-        return spec.requires if isinstance(spec, DataSetSpec | EncoderSpec | ObjectiveSpec | EvaluatorSpec) else ()
+        return spec.requires if isinstance(spec, _Built) else ()
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Other names it answers to."""
+        spec: AnySpec = self.spec
+        return spec.aliases if isinstance(spec, MethodSpec) else ()
 
     def builder(self) -> Callable[..., Any]:
         """What the spec's `build` (of a family, its `resolve`) names, imported now.
@@ -65,7 +73,7 @@ class Entry(Struct, Generic[S_co], frozen=True, kw_only=True):
         if self.made is not None:
             return self.made
         spec: AnySpec = self.spec
-        if isinstance(spec, DataSetSpec | EncoderSpec | ObjectiveSpec | EvaluatorSpec):
+        if isinstance(spec, _Built):
             build = spec.build
         elif isinstance(spec, DataSetFamilySpec):
             build = spec.resolve
@@ -84,6 +92,9 @@ class Catalog:
         for entry in self._entries:
             self._by_name.setdefault((entry.kind, entry.name), []).append(entry)
             self._by_name[(entry.kind, entry.full_name)] = [entry]
+        for entry in self._entries:
+            for alias in entry.aliases:
+                self._by_name.setdefault((entry.kind, alias), []).append(entry)
 
     @classmethod
     def of(cls, plugins: Plugins) -> Catalog:
@@ -168,7 +179,7 @@ class Catalog:
 
     def find(self, name: str) -> list[Entry[AnySpec]]:
         """Every part of this short or full name, whatever its kind. Raises UnknownNameError when there is none."""
-        found = [entry for entry in self._entries if name in (entry.name, entry.full_name)]
+        found = [entry for entry in self._entries if name in (entry.name, entry.full_name, *entry.aliases)]
         if not found and split_family(name):
             return [self.dataset(name)]
         if not found:
@@ -192,6 +203,8 @@ class Catalog:
     def entries(self, kind: Literal["protocol"]) -> list[Entry[ProtocolSpec]]: ...
     @overload
     def entries(self, kind: Literal["evaluator"]) -> list[Entry[EvaluatorSpec]]: ...
+    @overload
+    def entries(self, kind: Literal["picture"]) -> list[Entry[PictureSpec]]: ...
     @overload
     def entries(self, kind: Literal["suite"]) -> list[Entry[SuiteSpec]]: ...
     @overload
@@ -224,7 +237,7 @@ class Catalog:
             raise AmbiguousNameError(_word(kind), name, [entry.full_name for entry in found])
         entries: list[Entry[Any]] = self.entries(kind)
         spelt_in_full = split_package(name)[0] is not None
-        known = [entry.full_name if spelt_in_full else entry.name for entry in entries]
+        known = [name for entry in entries for name in ([entry.full_name] if spelt_in_full else [entry.name, *entry.aliases])]
         raise UnknownNameError(_word(kind), name, nearest(name, known), sorted({entry.name for entry in entries}))
 
     def _of_family(self, name: str, prefix: str, argument: str) -> Entry[DataSetSpec]:

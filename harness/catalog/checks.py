@@ -22,9 +22,11 @@ from harness.contracts.specs import (
     EvaluatorSpec,
     FileSpec,
     FilesRecipe,
+    HubRecipe,
     MethodSpec,
     MetricSpec,
     ObjectiveSpec,
+    PictureSpec,
     ProtocolSpec,
     PublishedNumber,
     Spec,
@@ -35,6 +37,8 @@ from harness.errors import OptionError
 P = TypeVar("P", bound=Struct)
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _SUITE_PATH = re.compile(r"[A-Za-z_][\w.]*:[^:\\]+\.toml")
 _RUN_PARTS = ("data", "encoder", "objective", "train")
 
@@ -118,7 +122,7 @@ def _(spec: DataSetSpec) -> Iterator[str]:
             yield f"{field} is empty; a data set has at least one"
     if extra := set(spec.annotations) - {"labels", "factors", "truth"}:
         yield f"annotations are labels, factors or truth, not {', '.join(sorted(extra))}"
-    if any(size < 1 for size in (*(spec.shape or ()), *(n for n in (spec.samples, spec.classes) if n is not None))):
+    if any(size < 1 for size in (*(spec.shape or ()), spec.samples, spec.classes) if size is not None):
         yield "shape, samples and classes are positive"
     if isinstance(spec.recipe, FilesRecipe):
         if not spec.recipe.files:
@@ -126,6 +130,10 @@ def _(spec: DataSetSpec) -> Iterator[str]:
         yield from _repeated("recipe file", [file.path for file in spec.recipe.files])
         for file in spec.recipe.files:
             yield from _complaints(file)
+        if spec.recipe.elsewhere is not None:
+            yield from _complaints(spec.recipe.elsewhere)
+    if isinstance(spec.recipe, HubRecipe):
+        yield from _complaints(spec.recipe)
 
 
 @_complaints.register
@@ -139,6 +147,19 @@ def _(file: FileSpec) -> Iterator[str]:
         yield f"the url of {file.path} does not start with https://"
     if file.size is not None and file.size < 0:
         yield f"the size of {file.path} is negative"
+
+
+@_complaints.register
+def _(recipe: HubRecipe) -> Iterator[str]:
+    if not _REPOSITORY.fullmatch(recipe.repository):
+        yield f"repository {recipe.repository!r} is not of the form owner/name"
+    if not _COMMIT.fullmatch(recipe.revision):
+        yield f"revision {recipe.revision!r} is not a commit of 40 lower-case hexadecimal digits"
+    if not recipe.files:
+        yield "recipe.files is empty; a hub recipe names the files it reads"
+    yield from _repeated("recipe file", recipe.files)
+    for file in recipe.files:
+        yield from _complaints(FileSpec(path=file, sha256=None))
 
 
 @_complaints.register
@@ -176,14 +197,23 @@ def _(spec: ObjectiveSpec) -> Iterator[str]:
     yield from _imports(spec.requires)
     if not all(spec.sampling):
         yield "sampling holds an empty word"
+    if spec.smallest_batch < 1:
+        yield "smallest_batch counts from 1"
 
 
 @_complaints.register
 def _(spec: MethodSpec) -> Iterator[str]:
     if not spec.objective:
         yield "objective is empty"
+    yield from _repeated("name", [spec.name, *spec.aliases])
+    for alias in spec.aliases:
+        if not is_name(alias):
+            yield f"alias {alias!r}: a name has lower-case letters, digits and single hyphens, {LONGEST_NAME} characters at most"
     if not spec.encoders:
         yield 'encoders is empty; name an encoder per track, data set, or "*" for any'
+    for key, names in spec.encoders.items():
+        if not names:
+            yield f"encoders of {key!r} is empty"
     layers = {"options": spec.options}
     layers |= {f"data_options.{data}": parts for data, parts in spec.data_options.items()}
     layers |= {f"budgets.{budget}": parts for budget, parts in spec.budgets.items()}
@@ -219,6 +249,16 @@ def _(spec: EvaluatorSpec) -> Iterator[str]:
                 resolve_options(f"budgets.{budget}", spec.options, values)
             except OptionError as error:
                 yield str(error).rstrip(".")
+
+
+@_complaints.register
+def _(spec: PictureSpec) -> Iterator[str]:
+    yield from _build("build", spec.build)
+    yield from _imports(spec.requires)
+    if not all(spec.kinds) or not spec.kinds:
+        yield 'kinds is empty; name the kinds of batch whose runs it draws, or ("*",) for any'
+    if extra := set(spec.needs) - {"labels", "inputs", "modules"}:
+        yield f"needs are labels, inputs or modules, not {', '.join(sorted(extra))}"
 
 
 @_complaints.register

@@ -33,6 +33,7 @@ from harness.contracts.specs import (
     EvaluatorSpec,
     MethodSpec,
     ObjectiveSpec,
+    PictureSpec,
     ProtocolSpec,
     PublishedNumber,
     SuiteSpec,
@@ -50,6 +51,7 @@ REGISTRATION_HOOKS: dict[str, tuple[type[Struct], ...]] = {
     "harness_methods": (MethodSpec,),
     "harness_protocols": (ProtocolSpec,),
     "harness_evaluators": (EvaluatorSpec,),
+    "harness_pictures": (PictureSpec,),
     "harness_published": (PublishedNumber,),
     "harness_suites": (SuiteSpec,),
 }

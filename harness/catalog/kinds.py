@@ -13,12 +13,13 @@ from harness.contracts.specs import (
     EvaluatorSpec,
     MethodSpec,
     ObjectiveSpec,
+    PictureSpec,
     ProtocolSpec,
     Spec,
     SuiteSpec,
 )
 
-Kind = Literal["dataset", "family", "encoder", "objective", "method", "protocol", "evaluator", "suite"]
+Kind = Literal["dataset", "family", "encoder", "objective", "method", "protocol", "evaluator", "picture", "suite"]
 AnySpec = Spec | DataSetFamilySpec
 
 SPECS: dict[Kind, type[Struct]] = {
@@ -29,6 +30,7 @@ SPECS: dict[Kind, type[Struct]] = {
     "method": MethodSpec,
     "protocol": ProtocolSpec,
     "evaluator": EvaluatorSpec,
+    "picture": PictureSpec,
     "suite": SuiteSpec,
 }
 

@@ -10,6 +10,7 @@ import click
 
 from harness.cli.boards import leaderboard
 from harness.cli.listing import list_parts, plugins, runs, show
+from harness.cli.reporting import report
 from harness.cli.running import evaluate, prepare, run
 from harness.errors import HarnessError
 from harness.version import __version__
@@ -36,7 +37,7 @@ def harness(verbose: bool) -> None:
     logging.getLogger("harness").setLevel(logging.INFO if verbose else logging.WARNING)
 
 
-for command in (run, evaluate, list_parts, show, plugins, runs, prepare, leaderboard):
+for command in (run, evaluate, report, list_parts, show, plugins, runs, prepare, leaderboard):
     harness.add_command(command)
 
 

@@ -22,6 +22,7 @@ _SINGULAR: dict[str, Kind] = {
     "objectives": "objective",
     "evaluators": "evaluator",
     "protocols": "protocol",
+    "pictures": "picture",
     "suites": "suite",
 }
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
@@ -31,7 +32,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document 
 @click.argument("kind", type=click.Choice(list(_SINGULAR)), required=False)
 @_JSON
 def list_parts(kind: str | None, as_json: bool) -> None:
-    """List what is installed: methods, datasets, encoders, objectives, evaluators, protocols, suites."""
+    """List what is installed: methods, datasets, encoders, objectives, evaluators, protocols, pictures, suites."""
     from harness.api import installed
 
     catalog = installed()[1]
@@ -93,7 +94,7 @@ def plugins(as_json: bool) -> None:
     if not statuses:
         click.echo("No plugin is installed.")
     for status in statuses:
-        offered = ", ".join(f"{len(names)} {kind}{'s' if len(names) > 1 else ''}" for kind, names in status.parts.items() if names)
+        offered = ", ".join(f"{len(names)} {_counted(kind, len(names))}" for kind, names in status.parts.items() if names)
         colour = {"ok": "green", "failed": "red", "incompatible": "red", "blocked": "yellow"}[status.status]
         click.echo(f"{status.name:<14}{click.style(f'{status.status:<14}', fg=colour)}{status.distribution} {status.version}")
         click.echo(f"{'':<14}{status.reason or offered}")
@@ -199,6 +200,12 @@ def _show(entry: Entry[Any], catalog: Catalog) -> None:
                 f"    {number['method']} on {number['data']}, {number['evaluator']} {number['metric']}: "
                 f"{number['value']}{spread} ({number['distance']} protocol; {number['source']})"
             )
+
+
+def _counted(kind: str, number: int) -> str:
+    if number == 1:
+        return kind
+    return "families" if kind == "family" else f"{kind}s"
 
 
 def _words(value: Any) -> str:

@@ -65,4 +65,7 @@ class DataSet:
     """All samples; what is represented and judged."""
     annotations: Annotations
     pretrain: Source[Any]
-    """What training may see. The same object as `inputs` in the transductive case, else a part of it."""
+    """What training may see. The same object as `inputs` in the transductive case, else a part of it, or samples that are
+    never judged; those are numbered from the number of inputs on."""
+    labelled: Source[Any] | None = None
+    """What a supervised objective draws from, where `pretrain` holds samples without labels; None: `pretrain`."""

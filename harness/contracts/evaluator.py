@@ -23,7 +23,8 @@ class Part:
     """One split of the data as an evaluator sees it."""
 
     features: NDArray[Any]
-    """[n, ...] the judged feature."""
+    """[n, ...] the judged feature, read-only; memory-mapped where the part's samples stand in a row, so it may be larger than
+    what should be copied."""
     index: NDArray[np.int64]
     """[n] each sample's place in the data set."""
     labels: NDArray[Any] | None = None
@@ -73,8 +74,15 @@ class Task:
         """
         if self.validation is not None:
             return self.train, self.validation
-        fit, held_out = draw_by_class(self.train.labels, len(self.train), fraction, self.protocol_seed)
+        fit, held_out = self.validation_rows(fraction)
         return self.train.take(fit), self.train.take(held_out)
+
+    def validation_rows(self, fraction: float = 0.1) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The same draw as row numbers of the training part: those to fit, and those to choose hyper-parameters by.
+
+        For features that are too large to be copied. Meant for protocols that name no validation part.
+        """
+        return draw_by_class(self.train.labels, len(self.train), fraction, self.protocol_seed)
 
     def generator(self) -> torch.Generator:
         """A fresh torch generator on `device`, seeded for this evaluator and run."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         EvaluatorSpec,
         MethodSpec,
         ObjectiveSpec,
+        PictureSpec,
         ProtocolSpec,
         PublishedNumber,
         SuiteSpec,
@@ -67,6 +68,10 @@ class HookSpecs:
     @hookspec
     def harness_evaluators(self) -> list[EvaluatorSpec]:  # type: ignore[empty-body]
         """Evaluators."""
+
+    @hookspec
+    def harness_pictures(self) -> list[PictureSpec]:  # type: ignore[empty-body]
+        """Pictures for the page of `harness report`."""
 
     @hookspec
     def harness_published(self) -> list[PublishedNumber]:  # type: ignore[empty-body]

@@ -43,6 +43,8 @@ class Step:
     """The objective's own random stream, on the device of the batch."""
     gather: Callable[[Tensor], Tensor] = lambda tensor: tensor
     """Joins a tensor's first axis over all devices, with gradients; the identity on one device."""
+    shared: Any = None
+    """What `Objective.shared` gave for this batch."""
 
 
 Loss = Callable[[Step], Mapping[str, Tensor]]
@@ -101,6 +103,14 @@ class Objective(nn.Module, ABC):
     @abstractmethod
     def phases(self) -> Sequence[Phase]:
         """The phases in the order they run in every step. Called once, before training."""
+
+    def shared(self, step: Step) -> Any:
+        """What several phases read of one batch, computed once before them and with gradients: say, the encoder's features.
+
+        The phases find it as `step.shared`. It is computed anew for a phase that draws a fresh batch. A phase that changes what
+        it was computed from must come after those that need its gradients. None by default.
+        """
+        return None
 
     def after_step(self, step: Step) -> None:
         """Update state that no gradient trains; called without gradients, after all phases of a step. Nothing by default."""

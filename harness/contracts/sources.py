@@ -10,6 +10,7 @@ import torch
 from msgspec import Struct
 
 from harness.contracts.batches import Batch
+from harness.errors import UnfitError
 
 # ------------------------------------------------------------------------------------------------- sampling
 
@@ -112,6 +113,13 @@ class Source(ABC, Generic[B]):
     @abstractmethod
     def in_order(self, batch_size: int) -> Iterator[B]:
         """Every sample once, in index order, without randomness."""
+
+    def subset(self, index: Any) -> Source[B]:
+        """The samples with these numbers [n], in ascending order; they keep their numbers, and the inputs are shared.
+
+        Raises UnfitError when the source's samples cannot stand apart, as the nodes of a graph.
+        """
+        raise UnfitError(f"{type(self).__name__} cannot be cut into parts: its samples belong together.")
 
     @abstractmethod
     def to(self, device: torch.device | str) -> Source[B]:

@@ -20,7 +20,7 @@ BudgetName = Literal["paper", "fast", "smoke"]
 BUDGETS: tuple[BudgetName, ...] = ("paper", "fast", "smoke")
 
 Need = Literal["labels", "factors", "truth", "inputs", "encoder", "modules"]
-"""What an evaluator may ask for besides the feature itself (which every evaluator gets)."""
+"""What an evaluator or a picture may ask for besides the features themselves (which all of them get)."""
 
 PartOptions = Mapping[str, Mapping[str, Any]]
 """Option values by part: {"objective": {"lr": 1e-3}, "train": {"epochs": 300}}."""
@@ -53,12 +53,28 @@ class FileSpec(Struct, frozen=True, kw_only=True):
     """Length in bytes, where known."""
 
 
+class HubRecipe(Struct, frozen=True, kw_only=True, tag="hub"):
+    """A data set read from files of a repository of the Hugging Face hub. The commit pins the digest of every file."""
+
+    repository: str
+    """"owner/name" of the data set's repository."""
+    revision: str
+    """The commit, 40 hexadecimal digits."""
+    files: tuple[str, ...]
+    """Paths inside the repository, with forward slashes."""
+    version: int = 1
+    """Raised when the same files would be read into other arrays."""
+
+
 class FilesRecipe(Struct, frozen=True, kw_only=True, tag="files"):
     """A data set read from pinned files."""
 
     files: tuple[FileSpec, ...]
     version: int = 1
     """Raised when the same files would be read into other arrays."""
+    elsewhere: HubRecipe | None = None
+    """Other files of the very same content, fetched from the hub where `files` are in no data root and have no address.
+    The builder checks that what it decodes is the same; `files` alone are the recipe's digest."""
 
 
 class GeneratedRecipe(Struct, frozen=True, kw_only=True, tag="generated"):
@@ -69,7 +85,7 @@ class GeneratedRecipe(Struct, frozen=True, kw_only=True, tag="generated"):
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-Recipe = FilesRecipe | GeneratedRecipe
+Recipe = FilesRecipe | HubRecipe | GeneratedRecipe
 
 
 class DataSetSpec(Spec, frozen=True, kw_only=True):
@@ -84,8 +100,8 @@ class DataSetSpec(Spec, frozen=True, kw_only=True):
     """Protocols it can be judged under; the first is the default."""
     sampling: tuple[str, ...]
     """Ways its inputs can be drawn: "items", "pairs", "sequences", "graph", "subgraphs", "graphs" or a custom name."""
-    shape: tuple[int, ...] | None = None
-    """Shape of one sample where all have the same: (channels, height, width), (features,)."""
+    shape: tuple[int | None, ...] | None = None
+    """Shape of one sample where all have the same: (channels, height, width), (features,). None where it is not known."""
     samples: int | None = None
     """Number of samples where known beforehand."""
     annotations: tuple[Need, ...] = ("labels",)
@@ -93,10 +109,20 @@ class DataSetSpec(Spec, frozen=True, kw_only=True):
     classes: int | None = None
     options: type[Options] = Options
     revision: str = "1"
+    place: str = ""
+    """Folder that the recipe's files lie in where it is not a data root, as for a folder of the user's own. Not part of a
+    record."""
     requires: tuple[str, ...] = ()
     """Import names that must be installed, e.g. ("sklearn",)."""
     licence: str = ""
     citation: str = ""
+
+    def shape_under(self, options: Options) -> tuple[int | None, ...] | None:
+        """Shape of one sample under these options: an option `size` of images is the height and width they are brought to."""
+        size = getattr(options, "size", None)
+        if self.kind != "images" or size is None:
+            return self.shape
+        return (self.shape[0] if self.shape else None, size, size)
 
 
 class DataSetFamilySpec(Struct, frozen=True, kw_only=True):
@@ -137,6 +163,18 @@ class EncoderSpec(Spec, frozen=True, kw_only=True):
     options: type[Options] = Options
     requires: tuple[str, ...] = ()
 
+    def reads(self, shape: tuple[int | None, ...] | None) -> bool:
+        """Whether it fits samples of this shape; None is a shape or a length that is not known yet."""
+        return (
+            shape is None
+            or self.shapes is None
+            or any(
+                len(shape) == len(pattern)
+                and all(None in (want, size) or want == size for want, size in zip(pattern, shape, strict=True))
+                for pattern in self.shapes
+            )
+        )
+
 
 class ObjectiveSpec(Spec, frozen=True, kw_only=True):
     """What an encoder is trained for.
@@ -151,6 +189,8 @@ class ObjectiveSpec(Spec, frozen=True, kw_only=True):
     """Whether it sees labels of the protocol's training part; such rows are marked on every page."""
     needs_decoder: bool = False
     """Whether it asks the core for the encoder's mirror decoder."""
+    smallest_batch: int = 1
+    """Samples that a batch must have at least; 2 for an objective that pairs a sample with others of its batch."""
     options: type[Options] = Options
     requires: tuple[str, ...] = ()
 
@@ -159,8 +199,11 @@ class MethodSpec(Spec, frozen=True, kw_only=True):
     """A named recipe: an objective, an encoder per track or data set, and options."""
 
     objective: str
-    encoders: Mapping[str, str]
-    """Encoder by data set name, track or "*" (any); looked up in this order."""
+    encoders: Mapping[str, str | tuple[str, ...]]
+    """Encoder by data set name, track or "*" (any); looked up in this order. Of several names, the first whose spec fits the
+    data set's kind and shape is taken."""
+    aliases: tuple[str, ...] = ()
+    """Other names it answers to; records carry `name`."""
     options: PartOptions = field(default_factory=dict)
     """The recipe's own option values by part ("data", "encoder", "objective", "train")."""
     data_options: Mapping[str, PartOptions] = field(default_factory=dict)
@@ -222,6 +265,20 @@ class EvaluatorSpec(Spec, frozen=True, kw_only=True):
     budgets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Option values per budget."""
     tracks: tuple[Track, ...] = TRACKS
+    requires: tuple[str, ...] = ()
+
+
+class PictureSpec(Spec, frozen=True, kw_only=True):
+    """Pictures for the page of `harness report`. `build` is called as `build(view: RunView) -> list[Picture]`.
+
+    An empty list means that there is nothing to draw of this run.
+    """
+
+    kinds: tuple[str, ...]
+    """Kinds of batch whose runs it draws; ("*",) for any."""
+    build: str
+    needs: tuple[Need, ...] = ()
+    """What it is shown besides features, out of labels, inputs and modules; labels and modules only where the run has any."""
     requires: tuple[str, ...] = ()
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.errors import UnfitError
 
-_CHUNK = 4096  # samples digested at a time, so that the digest of a large data set copies little of it
+_CHUNK = 1 << 24  # bytes digested at a time, so that the digest of a large data set copies little of it
 
 
 class PixelScale:
@@ -49,13 +52,22 @@ class PixelScale:
         return f"{self.stored}->{self.delivered}"
 
 
+def as_tensor(array: Tensor | NDArray[Any]) -> Tensor:
+    """A tensor over the memory of `array`, also of a read-only one: what holds inputs never writes to them."""
+    if isinstance(array, Tensor):
+        return array
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
+        return torch.from_numpy(array)
+
+
 def content_sha256(tensors: Sequence[Tensor], index: Tensor, note: str = "") -> str:
     """Digest of the type, shape and bytes of the samples `index` [n] of each of `tensors` [N, ...], and of `note`."""
     digest = hashlib.sha256(note.encode())
     for tensor in tensors:
         digest.update(f"{tensor.dtype}{(index.shape[0], *tensor.shape[1:])}".encode())
-        for rows in torch.split(index, _CHUNK):
-            digest.update(tensor[rows].cpu().flatten().view(torch.uint8).numpy().data)
+        for rows in torch.split(index, max(1, _CHUNK // max(1, tensor[:1].nbytes))):
+            digest.update(tensor.index_select(0, rows).cpu().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

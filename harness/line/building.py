@@ -17,7 +17,7 @@ from harness.contracts.objective import Objective, ObjectiveContext
 from harness.contracts.options import resolve_options
 from harness.contracts.sources import Description
 from harness.contracts.specs import DataSetSpec, EvaluatorSpec
-from harness.errors import HarnessError, PluginError
+from harness.errors import HarnessError, PluginError, UnfitError
 from harness.ledger.runs import Cell, PlannedRun
 from harness.line.seeding import derive_seed, generator, isolated_randomness
 
@@ -34,6 +34,17 @@ def build_dataset(entry: Entry[DataSetSpec], run: PlannedRun, context: DataConte
     if not isinstance(dataset, DataSet):
         raise PluginError(_owner(entry), f"data set {entry.name} was built as {type(dataset).__name__}, not harness.DataSet.")
     return dataset
+
+
+def check_shape(run: PlannedRun, catalog: Catalog, description: Description) -> None:
+    """Raise UnfitError for samples of a shape that the run's encoder does not read; planning could not know every shape."""
+    entry = catalog.encoder(run.parts["encoder"])
+    if not entry.spec.reads(description.shape):
+        shapes = " or ".join(str(shape) for shape in entry.spec.shapes or ())
+        raise UnfitError(
+            f"Encoder {entry.name} reads samples of shape {shapes}, and those of data set {run.identity.data.name} have "
+            f"{description.shape}; name another with --encoder (`harness list encoders`), or bring the data to this shape."
+        )
 
 
 def build_encoder(run: PlannedRun, catalog: Catalog, description: Description) -> Encoder:

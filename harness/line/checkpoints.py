@@ -82,6 +82,12 @@ def restore_optimiser(
         if name.startswith(prefix):
             number, key = name.removeprefix(prefix).split("/", 1)
             state.setdefault(int(number), {})[key] = tensor
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    for parameter, values in ((parameters[index], values) for index, values in state.items()):
+        for key, held in values.items():
+            # In the parameter's own memory layout, such as channels last: fused optimisers walk both in step.
+            if isinstance(held, Tensor) and held.shape == parameter.shape:
+                values[key] = torch.empty_like(parameter, dtype=held.dtype, device=held.device).copy_(held)
     groups = _typed_like(optimiser.state_dict()["param_groups"], document["groups"])
     optimiser.load_state_dict({"state": state, "param_groups": groups})
     if schedule is not None:

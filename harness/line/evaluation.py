@@ -43,7 +43,7 @@ def make_task(
 
     def part(index: NDArray[np.int64]) -> Part:
         return Part(
-            features=array[index],
+            features=array[_rows(index)],
             index=index,
             labels=None if labels is None else labels[index],
             factors={name: values[index] for name, values in factors.items()},
@@ -63,6 +63,13 @@ def make_task(
         fresh_encoder=fresh_encoder if "encoder" in needs else None,
         modules=modules if "modules" in needs else {},
     )
+
+
+def _rows(index: NDArray[np.int64]) -> Any:
+    """`index` as a slice where its numbers stand in a row, so that taking them copies nothing."""
+    first, last = int(index[0]), int(index[-1])
+    contiguous = last - first + 1 == len(index) and bool((np.diff(index) == 1).all())
+    return slice(first, last + 1) if contiguous else index
 
 
 def number_of_classes(labels: NDArray[Any]) -> int:

@@ -6,6 +6,7 @@ model.safetensors      encoder and exported modules: the durable thing
 training.json          how training ended, with the digest of model.safetensors; its presence means: trained
 losses.jsonl           the loss curve, one row a line
 features/              the representation, a cache
+report.html, report/   the page of `harness report` and its pictures, which can be made again
 """
 
 from __future__ import annotations

@@ -65,9 +65,8 @@ def _load(run: PlannedRun, workplace: Workplace) -> LoadedData:
     started = time.perf_counter()
     entry = workplace.catalog.dataset(run.parts["data"])
     files, _ = locate_files(entry.spec, workplace.roots, workplace.cache, trust_first=workplace.trust_first)
-    dataset = build_dataset(
-        entry, run, DataContext(files=files, cache=workplace.cache / "decoded" / run.identity.data.recipe_sha256[:16])
-    )
+    context = DataContext(files=files, cache=workplace.cache / "decoded" / run.identity.data.recipe_sha256[:16])
+    dataset = build_dataset(entry, run, context)
     protocol = run.identity.protocol.id
     if protocol not in dataset.annotations.splits:
         raise PluginError(entry.plugin, f"data set {entry.name} has no splits for protocol {protocol!r}.")
@@ -76,7 +75,7 @@ def _load(run: PlannedRun, workplace: Workplace) -> LoadedData:
     if len(np.unique(together)) < len(together):
         raise PluginError(entry.plugin, f"data set {entry.name}: the parts of protocol {protocol!r} share samples.")
     content = _content_sha256(dataset, splits)
-    _check_content(run, content, workplace.cache)
+    _check_content(run, content, workplace.cache, context.cache)
     return LoadedData(dataset, splits, content, time.perf_counter() - started)
 
 
@@ -88,6 +87,8 @@ def _content_sha256(dataset: DataSet, splits: Splits) -> str:
         "labels": None if labels is None else _array_sha256(labels),
         "splits": {name: _array_sha256(index) for name, index in splits.parts().items()},
     }
+    if dataset.labelled is not None:  # training also sees samples that are not among the inputs
+        content["pretrain"] = dataset.pretrain.content_sha256()
     if factors:
         content["factors"] = {name: _array_sha256(values) for name, values in factors.items()}
     return sha256_of(content)
@@ -99,7 +100,7 @@ def _array_sha256(array: Any) -> str:
     return hashlib.sha256(f"{plain.dtype.str}{plain.shape}".encode() + plain.tobytes()).hexdigest()
 
 
-def _check_content(run: PlannedRun, content: str, cache: Path) -> None:
+def _check_content(run: PlannedRun, content: str, cache: Path, decoded: Path) -> None:
     """A content digest that changes under one recipe is an error: the arrays are not what this recipe gave before."""
     data = run.identity.data
     key = sha256_of([data.name, data.recipe_sha256, data.spec_version, data.options, run.identity.protocol])
@@ -114,5 +115,6 @@ def _check_content(run: PlannedRun, content: str, cache: Path) -> None:
     elif before != content:
         raise CorruptDataError(
             f"Data set {data.name} was read into other arrays than before under the same recipe (digest {content[:12]}, before "
-            f"{before[:12]}); a library that decodes it may have changed. If that is meant, delete {note}."
+            f"{before[:12]}). Its decoded copy may be damaged: then delete {decoded}. Or a library that decodes it has changed: if "
+            f"that is meant, delete {note}."
         )

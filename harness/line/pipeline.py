@@ -43,7 +43,7 @@ from harness.ledger.records import (
     Tuning,
 )
 from harness.ledger.runs import Cell, PlannedRun
-from harness.line.building import build_encoder, build_evaluator, build_objective
+from harness.line.building import build_encoder, build_evaluator, build_objective, check_shape
 from harness.line.checkpoints import read_document
 from harness.line.devices import make_fabric, resolve_device
 from harness.line.environment import describe_environment, now, origins, peak_memory_bytes
@@ -60,12 +60,14 @@ _TRACEBACK_LINES = 12
 def compute(run: PlannedRun, cells: Sequence[Cell], workplace: Workplace) -> list[Record]:
     """Compute these cells of a run and return their records, each of which was stored the moment it existed.
 
-    A training or evaluator that fails gives records that say so; what cannot be recorded is raised: DataError before the run has
-    begun, StorageError, KeyboardInterrupt (everything is resumable then).
+    A training or evaluator that fails gives records that say so; what cannot be recorded is raised: DataError and, for samples of a
+    shape that the encoder does not read, UnfitError before the run has begun, StorageError, KeyboardInterrupt (everything is
+    resumable then).
     """
     with _threads(workplace.threads):
         fabric = make_fabric(resolve_device(workplace.device), run.identity.training.precision)
         data = load_data(run, workplace)
+        check_shape(run, workplace.catalog, data.dataset.pretrain.description)
         folder = RunFolder(workplace.out / run.folder)
         folder.open(run)
         with _locked(folder):
@@ -153,12 +155,12 @@ class _Computation:
             self.folder.forget_training()
 
     def _trainer(self, objective: Objective) -> Trainer:
-        training = self.run.identity.training
+        training, dataset = self.run.identity.training, self.data.dataset
         assert training.epochs is not None
         assert training.batch_size is not None
         return Trainer(
             objective,
-            self.data.dataset.pretrain,
+            dataset.labelled if self.run.supervised and dataset.labelled is not None else dataset.pretrain,
             TrainOptions(
                 epochs=training.epochs,
                 batch_size=training.batch_size,

@@ -17,6 +17,7 @@ from harness.contracts.specs import (
     EncoderSpec,
     EvaluatorSpec,
     FilesRecipe,
+    HubRecipe,
     MethodSpec,
     ObjectiveSpec,
     ProtocolSpec,
@@ -67,6 +68,7 @@ def plan(request: Request, catalog: Catalog, *, locked_hashes: Mapping[str, str]
     method = catalog.method(request.method)
     protocol = _protocol(request, catalog, data)
     typed = _typed_options(request.options)
+    data = _shaped(data, method, request.budget, typed)
     evaluators = _evaluators(request.evaluators or protocol.spec.evaluators, catalog)
     _check_evaluator_options(typed, evaluators, catalog)
     draft = _Draft(request, catalog, data, protocol, evaluators, typed, locked_hashes or {}, trust_first)
@@ -87,7 +89,13 @@ def plan(request: Request, catalog: Catalog, *, locked_hashes: Mapping[str, str]
 
 
 def recipe_sha256(recipe: Recipe, locked_hashes: Mapping[str, str]) -> str:
-    """Digest of a data set's recipe, known without loading it: pinned file hashes, or generator, version and settings."""
+    """Digest of a data set's recipe, known without loading it.
+
+    It is made of pinned file hashes and version; of repository, commit, files and version; or of generator, version and settings.
+    """
+    if isinstance(recipe, HubRecipe):
+        pinned = {"repository": recipe.repository, "revision": recipe.revision, "files": recipe.files, "version": recipe.version}
+        return sha256_of(pinned)
     if not isinstance(recipe, FilesRecipe):
         return sha256_of(recipe)
     files = {file.path: file.sha256 or locked_hashes.get(file.path, "") for file in recipe.files}
@@ -154,6 +162,11 @@ class _Draft:
         encoder_options = self._resolve("encoder", encoder.spec.options, encoder_layers, same_encoder)
         objective_options = self._resolve("objective", objective.spec.options, layers, compared is None)
         train = self._resolve("train", TrainOptions, layers, compared is None)
+        if objective.spec.sampling and train.batch_size < objective.spec.smallest_batch:
+            raise UnfitError(
+                f"Objective {objective.name} compares a sample with others of its batch and needs batches of "
+                f"{objective.spec.smallest_batch} or more; train.batch_size is {train.batch_size}."
+            )
         features = self._features(method.spec, encoder, compared)
         trusted_first = check_pins(self.data.spec, self.locked_hashes, trust_first=self.trust_first)
         cells = tuple(_cell(entry, feature, self.request.budget, self.typed) for feature in features for entry in self.evaluators)
@@ -224,8 +237,8 @@ class _Draft:
         if "*" not in encoder.spec.kinds and data.kind not in encoder.spec.kinds:
             kinds = " or ".join(encoder.spec.kinds)
             raise UnfitError(f"{here}: encoder {encoder.name} reads {kinds} batches and the data set gives {data.kind} batches.")
-        if encoder.spec.shapes is not None and data.shape is not None and not _shape_fits(data.shape, encoder.spec.shapes):
-            shapes = " or ".join(str(shape) for shape in encoder.spec.shapes)
+        if not encoder.spec.reads(data.shape):
+            shapes = " or ".join(str(shape) for shape in encoder.spec.shapes or ())
             raise UnfitError(f"{here}: encoder {encoder.name} reads samples of shape {shapes} and these have {data.shape}.")
         if objective.spec.sampling and not set(objective.spec.sampling) & set(data.sampling):
             raise UnfitError(
@@ -289,6 +302,16 @@ def _layers(method: MethodSpec, data: str, budget: str, default_budget: bool = F
     return [method.options, method.data_options.get(data, {}), method.budgets.get(budget, {})]
 
 
+def _shaped(
+    data: Entry[DataSetSpec], method: Entry[MethodSpec], budget: str, typed: Mapping[str, Mapping[str, Any]]
+) -> Entry[DataSetSpec]:
+    """The data set with the shape that its samples have under the options of this request."""
+    layers = _where_known("data", data.spec.options, _layers(method.spec, data.spec.name, budget))
+    options = resolve_options("data", data.spec.options, *(layer["data"] for layer in layers), typed.get("data", {}))
+    shape = data.spec.shape_under(options)
+    return data if shape == data.spec.shape else msgspec.structs.replace(data, spec=msgspec.structs.replace(data.spec, shape=shape))
+
+
 def _where_known(part: str, options: type[Options], layers: Sequence[PartLayer]) -> list[PartLayer]:
     """The layers without the keys of `part` that its options class does not have."""
     known = {field.name for field in msgspec.structs.fields(options)}
@@ -319,7 +342,7 @@ def _encoder_of(
     for key in (data.name, data.spec.name, data.spec.track, "*"):
         if key in encoders:
             if encoders[key] != "*":
-                return catalog.encoder(encoders[key])
+                return _first_that_fits(encoders[key], method, data, catalog)
             if compared is not None:
                 return compared
             raise UnfitError(f"Method {method.name} takes the encoder of the method it is compared with; name one with --encoder.")
@@ -328,6 +351,29 @@ def _encoder_of(
         f"Method {method.name} does not fit data set {data.name}: it has an encoder for {tracks}, "
         f"and the data set belongs to {data.spec.track}; name an encoder with --encoder."
     )
+
+
+def _first_that_fits(
+    names: str | tuple[str, ...], method: Entry[MethodSpec], data: Entry[DataSetSpec], catalog: Catalog
+) -> Entry[EncoderSpec]:
+    """Of several encoders the first that reads the data set's samples; one alone is taken, and checked with everything else."""
+    if isinstance(names, str):
+        return catalog.encoder(names)
+    entries = [catalog.encoder(name) for name in names]
+    for entry in entries:
+        if _reads(entry.spec, data.spec):
+            return entry
+    shapes = "; ".join(f"{entry.name} {' or '.join(str(shape) for shape in entry.spec.shapes or ())}" for entry in entries)
+    resizable = any(field.name == "size" for field in msgspec.structs.fields(data.spec.options))
+    raise UnfitError(
+        f"Method {method.name} has no encoder for samples of shape {data.spec.shape}, which data set {data.name} has (it has "
+        f"{shapes}); {'bring the images to one of these sizes with -o data.size=N, or ' if resizable else ''}name one with --encoder."
+    )
+
+
+def _reads(encoder: EncoderSpec, data: DataSetSpec) -> bool:
+    kind_fits = "*" in encoder.kinds or data.kind in encoder.kinds
+    return kind_fits and encoder.reads(data.shape)
 
 
 def _typed_options(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -366,11 +412,4 @@ def _component(entry: Entry[Spec], options: Options) -> Component:
         distribution=entry.distribution,
         spec_version=entry.spec.version,
         options=msgspec.to_builtins(options),
-    )
-
-
-def _shape_fits(shape: tuple[int, ...], patterns: Sequence[tuple[int | None, ...]]) -> bool:
-    return any(
-        len(shape) == len(pattern) and all(want is None or want == size for want, size in zip(pattern, shape, strict=True))
-        for pattern in patterns
     )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +41,20 @@ class Represented(Struct, frozen=True):
 def represent(
     encoder: Encoder, inputs: Source[Any], features: Sequence[str], folder: Path, checkpoint_sha256: str, fabric: Fabric
 ) -> dict[str, Represented]:
-    """The asked features of every sample, from the cache where they are there, else computed in one pass and written."""
+    """The asked features of every sample, from the cache where they are there, else computed in one pass and written.
+
+    What is computed goes straight into memory-mapped files, so that a feature larger than memory can be represented.
+    """
     found = {name: cached for name in features if (cached := _cached(folder, name, checkpoint_sha256)) is not None}
     missing = [name for name in features if name not in found]
     if missing:
+        _check_names(encoder, missing)
         batches, samples = inputs.in_order(BATCH_SIZE), inputs.description.samples
-        for name, array in encode(encoder, batches, missing, fabric, samples).items():
-            if not np.isfinite(array).all():
-                raise EvaluationError(f"Feature {name!r} has values that are not finite; check that training did not diverge.")
-            found[name] = _write(folder, name, array, checkpoint_sha256)
+        with ExitStack() as stack:
+            temporary = {name: stack.enter_context(whole_path(folder / f"{name}.npy")) for name in missing}
+            _fill(encoder, batches, fabric, {name: _mapped(temporary[name], encoder, name, samples) for name in missing})
+        for name in missing:
+            found[name] = _note(folder, name, checkpoint_sha256)
     return found
 
 
@@ -57,11 +63,21 @@ def encode(encoder: Encoder, batches: Any, names: Sequence[str], fabric: Fabric,
 
     Raises PluginError when the encoder changes its own state or gives a feature of another shape than it declares.
     """
+    _check_names(encoder, names)
+    arrays = {name: np.zeros((samples, *encoder.feature_shapes[name]), dtype=np.float32) for name in names}
+    _fill(encoder, batches, fabric, arrays)
+    return arrays
+
+
+def _check_names(encoder: Encoder, names: Sequence[str]) -> None:
     for name in names:
         if name not in encoder.feature_shapes:
-            known = list(encoder.feature_shapes)
-            raise UnknownNameError("feature", name, (), known)
-    arrays = {name: np.zeros((samples, *encoder.feature_shapes[name]), dtype=np.float32) for name in names}
+            raise UnknownNameError("feature", name, (), list(encoder.feature_shapes))
+
+
+def _fill(encoder: Encoder, batches: Any, fabric: Fabric, arrays: Mapping[str, NDArray[np.float32]]) -> None:
+    """One pass: each feature's values into its array [samples, ...], batch by batch."""
+    samples = len(next(iter(arrays.values())))
     seen = np.zeros(samples, dtype=bool)
     before = _state_sha256(encoder)
     encoder.eval()
@@ -71,22 +87,31 @@ def encode(encoder: Encoder, batches: Any, names: Sequence[str], fabric: Fabric,
             with fabric.autocast():
                 outputs = encoder(on_device)
             rows = on_device.index.cpu().numpy()
-            for name in names:
+            for name, array in arrays.items():
                 if name not in outputs:
                     raise PluginError(type(encoder).__name__, f"it declares feature {name!r} and gave {', '.join(outputs)}.")
                 values = outputs[name].float().cpu().numpy()
-                if values.shape != (len(rows), *arrays[name].shape[1:]):
+                if values.shape != (len(rows), *array.shape[1:]):
                     raise PluginError(
                         type(encoder).__name__,
-                        f"feature {name!r} has shape {values.shape} where {(len(rows), *arrays[name].shape[1:])} was declared.",
+                        f"feature {name!r} has shape {values.shape} where {(len(rows), *array.shape[1:])} was declared.",
                     )
-                arrays[name][rows] = values
+                if not np.isfinite(values).all():
+                    raise EvaluationError(f"Feature {name!r} has values that are not finite; check that training did not diverge.")
+                array[rows] = values
             seen[rows] = True
     if _state_sha256(encoder) != before:
         raise PluginError(type(encoder).__name__, "it changed its own parameters or buffers in eval mode.")
     if not seen.all():
         raise EvaluationError(f"The data set gave {int(seen.sum())} of its {samples} samples.")
-    return arrays
+
+
+def _mapped(path: Path, encoder: Encoder, name: str, samples: int) -> NDArray[np.float32]:
+    """A new array file [samples, ...] to be filled."""
+    array: NDArray[np.float32] = np.lib.format.open_memmap(
+        path, mode="w+", dtype=np.float32, shape=(samples, *encoder.feature_shapes[name])
+    )
+    return array
 
 
 def _cached(folder: Path, name: str, checkpoint_sha256: str) -> Represented | None:
@@ -100,14 +125,14 @@ def _cached(folder: Path, name: str, checkpoint_sha256: str) -> Represented | No
         return None
 
 
-def _write(folder: Path, name: str, array: NDArray[np.float32], checkpoint_sha256: str) -> Represented:
+def _note(folder: Path, name: str, checkpoint_sha256: str) -> Represented:
+    """Write down the digest of a feature's file, and open it."""
     path = folder / f"{name}.npy"
-    with whole_path(path) as temporary, open(temporary, "wb") as file:
-        np.save(file, array, allow_pickle=False)
     sha256 = file_sha256(path)
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
     note = {"checkpoint_sha256": checkpoint_sha256, "sha256": sha256, "shape": list(array.shape)}
     write_whole(folder / f"{name}.json", json.dumps(note, indent=1).encode() + b"\n")
-    return Represented(np.load(path, mmap_mode="r", allow_pickle=False), sha256)
+    return Represented(array, sha256)
 
 
 def _state_sha256(encoder: Encoder) -> str:

@@ -48,6 +48,8 @@ class _Running:
 
     phase: Phase
     parameters: list[nn.Parameter]
+    trainable: list[nn.Parameter]
+    """Those that ask for gradients."""
     optimiser: Optimizer
     stepper: Any
     schedule: LRScheduler | None
@@ -91,10 +93,7 @@ class Trainer:
         self._newest: dict[str, Tensor | float] = {}
         """The last value of every term, also of phases that were not due since."""
         self._stopped = False
-        self._all_parameters = list(objective.parameters())
-        self._trainable = [parameter.requires_grad for parameter in self._all_parameters]
-        own = {id(parameter) for running in self.running for parameter in running.parameters}
-        self._one_phase_has_all = len(self.running) == 1 and own.issuperset(map(id, self._all_parameters))
+        self._share = self._sharing()
 
     # ------------------------------------------------------------------------------------------------ the loop
 
@@ -144,9 +143,10 @@ class Trainer:
             gather=self._gather,
         )
         self._terms = {}
-        for running in self.running:
-            if self.step_index % running.phase.every:
-                continue
+        due = [running for running in self.running if self.step_index % running.phase.every == 0]
+        if any(running.stream is None for running in due):
+            step = self._shared(step)
+        for running in due:
             for repetition in range(running.phase.repeat):
                 self._update(running, step, repetition)
                 if self._stopped:
@@ -161,41 +161,33 @@ class Trainer:
         """One update of one phase, in which only its own parameters get gradients."""
         if running.stream is not None:
             running.stream.close_epoch()
-            step = replace(step, batch=self._labelled(running.stream.next()))
-        with self._gradients_only_for(running):
-            running.optimiser.zero_grad(set_to_none=True)
-            terms = self.network(partial(running.loss, step))
-            self._check_terms(running, terms)
-            shown = {f"{running.phase.name}/{name}": value.detach() for name, value in terms.items()}
-            self._terms.update(shown)
-            self._newest.update(shown)
-            self._check_finite(every_step=self.fabric.device.type == "cpu")
-            if self.stop.active and running is self.watched_phase and repetition == 0:
-                self._epoch_sum = self._epoch_sum + terms[self.watched_term].detach().double()
-                self._epoch_values += 1
-                closing = self.stream.left < running.phase.every  # the phase is not due again in this epoch
-                if closing and self.stop.observe(float(self._epoch_sum) / self._epoch_values, self.step_index, self.objective):
-                    self._stopped = True
-                    return
-            self.fabric.backward(terms["loss"])
-            running.stepper.step()
-            if running.schedule is not None:
-                running.schedule.step()
+            step = self._shared(replace(step, batch=self._labelled(running.stream.next())))
+        running.optimiser.zero_grad(set_to_none=True)
+        terms = self.network(partial(running.loss, step))
+        self._check_terms(running, terms)
+        shown = {f"{running.phase.name}/{name}": value.detach() for name, value in terms.items()}
+        self._terms.update(shown)
+        self._newest.update(shown)
+        self._check_finite(every_step=self.fabric.device.type == "cpu")
+        if self.stop.active and running is self.watched_phase and repetition == 0:
+            self._epoch_sum = self._epoch_sum + terms[self.watched_term].detach().double()
+            self._epoch_values += 1
+            closing = self.stream.left < running.phase.every  # the phase is not due again in this epoch
+            if closing and self.stop.observe(float(self._epoch_sum) / self._epoch_values, self.step_index, self.objective):
+                self._stopped = True
+                return
+        # To a phase what its loss reads of other networks is constant: gradients are computed for its own parameters alone.
+        self.fabric.backward(terms["loss"], inputs=running.trainable)
+        running.stepper.step()
+        if running.schedule is not None:
+            running.schedule.step()
 
-    @contextmanager
-    def _gradients_only_for(self, running: _Running) -> Iterator[None]:
-        """Inside, only the phase's own parameters ask for gradients; what its loss reads of other networks is constant."""
-        if self._one_phase_has_all:
-            yield
-            return
-        own = {id(parameter) for parameter in running.parameters}
-        for parameter, trainable in zip(self._all_parameters, self._trainable, strict=True):
-            parameter.requires_grad_(trainable and id(parameter) in own)
-        try:
-            yield
-        finally:
-            for parameter, trainable in zip(self._all_parameters, self._trainable, strict=True):
-                parameter.requires_grad_(trainable)
+    def _shared(self, step: Step) -> Step:
+        """The step with what its phases share of this batch."""
+        if self._share is None:
+            return step
+        with self.fabric.autocast():
+            return replace(step, shared=self._share(step))
 
     # ---------------------------------------------------------------------------------------------- preparation
 
@@ -221,12 +213,19 @@ class Trainer:
         return _Running(
             phase=phase,
             parameters=parameters,
+            trainable=[parameter for parameter in parameters if parameter.requires_grad],
             optimiser=optimiser,
             stepper=self.fabric.setup_optimizers(optimiser),
             schedule=phase.schedule(optimiser) if phase.schedule else None,
             loss=cast(Loss, torch.compile(phase.loss)) if self.options.compile else phase.loss,
             stream=self._stream(f"fresh batches of {phase.name}") if phase.fresh_batch else None,
         )
+
+    def _sharing(self) -> Callable[[Step], Any] | None:
+        """What computes what the phases of a step share; None for an objective whose phases share nothing."""
+        if type(self.objective).shared is Objective.shared:
+            return None
+        return cast(Callable[[Step], Any], torch.compile(self.objective.shared)) if self.options.compile else self.objective.shared
 
     def _watched(self) -> tuple[_Running | None, str]:
         if not self.running:
@@ -365,14 +364,14 @@ def _plain(terms: Mapping[str, Tensor | float]) -> dict[str, float]:
 
 
 class _LossRunner(nn.Module):
-    """Runs a loss inside `forward`, where Fabric applies the precision and, over several devices, joins gradients."""
+    """Runs a computation inside `forward`, where Fabric applies the precision and, over several devices, joins gradients."""
 
     def __init__(self, objective: Objective) -> None:
         super().__init__()
         self.objective = objective
 
-    def forward(self, loss: Callable[[], Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
-        return loss()
+    def forward(self, computation: Callable[[], Any]) -> Any:
+        return computation()
 
 
 @contextmanager

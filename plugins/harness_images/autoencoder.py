@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from harness import Encoder, Items, Objective, ObjectiveContext, Phase, PluginError, Step
-from harness_images.spec import AutoencoderOptions
+from harness_images.spec_autoencoder import AutoencoderOptions
 
 
 class Autoencoder(Objective):

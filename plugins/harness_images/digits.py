@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness import Annotations, CorruptDataError, DataContext, DataSet, ImageSource, Options, Splits
-from harness_images.spec import DIGITS_RECIPE, HOLDOUT
+from harness import Annotations, CorruptDataError, DataContext, DataSet, ImageSource, Options
+from harness_images.spec_data import DIGITS_RECIPE, HOLDOUT
+from harness_images.splits import VALUE_RANGE, holdout
 
 TEST_SAMPLES = 500
 
@@ -25,7 +26,7 @@ def build(context: DataContext, options: Options) -> DataSet:
     pixels, labels = bundle.images.astype(np.uint8), bundle.target.astype(np.int64)
     check(pixels, labels)
     splits = holdout(labels, TEST_SAMPLES, HOLDOUT.id)
-    inputs = ImageSource(torch.from_numpy(pixels[:, None]), stored_range=(0, 16), value_range=(-1.0, 1.0))
+    inputs = ImageSource(torch.from_numpy(pixels[:, None]), stored_range=(0, 16), value_range=VALUE_RANGE)
     annotations = Annotations(splits={HOLDOUT.name: splits}, labels=labels, class_names=tuple("0123456789"))
     return DataSet(inputs=inputs, annotations=annotations, pretrain=inputs.subset(splits.train))
 
@@ -39,26 +40,3 @@ def check(pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
             f"The installed scikit-learn carries digits with sha256 {digest}, not {pinned}; "
             "install the version that constraints.txt names."
         )
-
-
-def holdout(labels: NDArray[np.int64], test_samples: int, protocol: str) -> Splits:
-    """A stratified split drawn from the protocol's id alone.
-
-    Each class gives its proportional share of `test_samples`, rounded down; what is missing then comes from the classes whose
-    shares lost most by rounding, the smaller class number first.
-
-    :param labels: [N] class numbers 0..K-1.
-    """
-    sizes = np.bincount(labels)
-    shares = sizes * test_samples
-    quota = shares // len(labels)
-    most_lost = np.argsort(-(shares % len(labels)), kind="stable")
-    quota[most_lost[: test_samples - quota.sum()]] += 1
-
-    # RandomState, because NumPy promises never to change its stream, as it does not for newer generators.
-    seed = int.from_bytes(hashlib.sha256(protocol.encode()).digest()[:4], "big")
-    order = np.random.RandomState(seed).permutation(len(labels))
-    by_class = order[np.argsort(labels[order], kind="stable")]
-    rank_in_class = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    held_out = rank_in_class < np.repeat(quota, sizes)
-    return Splits(train=np.sort(by_class[~held_out]), test=np.sort(by_class[held_out]))

@@ -1,7 +1,11 @@
-"""What the probes share: labelled samples of a task's parts, predictions scored in per cent, choosing on the validation part."""
+"""What the probes share: labelled samples of a task's parts, predictions scored in per cent, choosing on the validation part.
+
+A feature may be a memory-mapped array of a gigabyte. `LabelledRows` gathers samples of it batch by batch; `Samples` holds all.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -32,7 +36,37 @@ class Samples:
         return self.y.ndim == 2
 
 
-def labelled_samples(task: Task, part: Part, name: str) -> Samples:
+@dataclass(frozen=True)
+class LabelledRows:
+    """The samples of one part whose labels are known, their features left where they are until they are asked for."""
+
+    part: Part
+    rows: NDArray[np.int64]
+    """[n] where they stand in `part`."""
+    y: NDArray[Any]
+    """[n] int64 classes in 0..classes-1, or [n, K] bool for K binary labels."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def index(self) -> NDArray[np.int64]:
+        """[n] their places in the data set."""
+        return self.part.index[self.rows]
+
+    def x(self, chosen: NDArray[np.int64] | slice) -> NDArray[np.float32]:
+        """[b, D] features of some of the n samples, flattened; always a copy."""
+        values = self.part.features[self.rows[chosen]]
+        with np.errstate(over="ignore"):  # a float64 value beyond float32 becomes infinite, which `labelled_rows` reports
+            return values.reshape(len(values), -1).astype(np.float32, copy=False)
+
+    def within(self, rows: NDArray[np.int64]) -> LabelledRows:
+        """Those of them that stand at `rows` of the part."""
+        kept = np.isin(self.rows, rows)
+        return LabelledRows(self.part, self.rows[kept], self.y[kept])
+
+
+def labelled_rows(task: Task, part: Part, name: str) -> LabelledRows:
     """The samples of `part` with known labels; a label below 0 is unknown, and then its sample is left out.
 
     :param name: what the part is called in errors: "training", "validation" or "test".
@@ -48,19 +82,38 @@ def labelled_samples(task: Task, part: Part, name: str) -> Samples:
     values = task.classes if y.ndim == 1 else 2
     if y.max() >= values:
         raise EvaluationError(f"The {name} part has label {y.max()}, but labels are 0 to {values - 1}; correct the data set.")
-    rows = part.features if known.all() else part.features[known]
-    with np.errstate(over="ignore"):  # a float64 value beyond float32 becomes infinite and is reported below
-        x = np.asarray(rows.reshape(len(rows), -1), dtype=np.float32)
-    if not all(np.isfinite(block).all() for block in _blocks(x)):
+    found = LabelledRows(part, np.flatnonzero(known), y.astype(np.int64 if y.ndim == 1 else np.bool_))
+    if not all(np.isfinite(found.x(block)).all() for block in _blocks(found)):
         raise EvaluationError(
             f"Feature {task.feature!r} has values that are not finite in the {name} part; check that training did not diverge."
         )
-    return Samples(x, y.astype(np.int64 if y.ndim == 1 else np.bool_))
+    return found
 
 
-def require_classes(samples: Samples, probe: str) -> None:
+def labelled_samples(task: Task, part: Part, name: str) -> Samples:
+    """The samples of `labelled_rows` with their features; these are copied only where they must be. The same errors."""
+    found = labelled_rows(task, part, name)
+    features = part.features if len(found) == len(part) else part.features[found.rows]
+    return Samples(np.asarray(features.reshape(len(features), -1), dtype=np.float32), found.y)
+
+
+def fit_and_validation_rows(task: Task) -> tuple[LabelledRows, LabelledRows]:
+    """What to fit and what to choose by: `Task.fit_and_validation` without copying features.
+
+    :raises EvaluationError: as `labelled_rows`, or no validation part can be drawn.
+    """
+    train = labelled_rows(task, task.train, "training")
+    if task.validation is not None:
+        return train, labelled_rows(task, task.validation, "validation")
+    fit, held_out = (train.within(rows) for rows in task.validation_rows())
+    if not len(held_out):
+        raise EvaluationError("The training part has no class with two samples, so no validation part can be drawn from it.")
+    return fit, held_out
+
+
+def require_classes(samples: Samples | LabelledRows, probe: str) -> None:
     """Raise EvaluationError unless a classifier can be fitted: one label a sample, and at least two classes."""
-    if samples.multi_label:
+    if samples.y.ndim == 2:
         raise EvaluationError(f"{probe} judges single-label data; use logistic or knn for several binary labels.")
     if (samples.y == samples.y[0]).all():
         raise EvaluationError(f"{probe} needs training samples of at least two classes; these are all of class {samples.y[0]}.")
@@ -115,6 +168,7 @@ def score_at_chosen_strength(
     return Score(name="accuracy", value=accuracy, selected={"C": C})
 
 
-def _blocks(x: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-    rows = max(1, BLOCK // max(1, x.shape[1]))
-    return (x[start : start + rows] for start in range(0, len(x), rows))
+def _blocks(samples: LabelledRows) -> Iterator[slice]:
+    """Pieces of 0..n-1 whose features have about `BLOCK` values each."""
+    rows = max(1, BLOCK // max(1, math.prod(samples.part.features.shape[1:])))
+    return (slice(start, start + rows) for start in range(0, len(samples), rows))

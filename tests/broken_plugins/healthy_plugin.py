@@ -76,6 +76,11 @@ def harness_evaluators():
 
 
 @hookimpl
+def harness_pictures():
+    return [harness.PictureSpec(name="nought", summary="Draws nothing.", kinds=("*",), build="healthy_plugin:build")]
+
+
+@hookimpl
 def harness_published():
     return [
         harness.PublishedNumber(method="still", data="plain", evaluator="zero", metric="zero", value=0, source="Nobody (2000)")

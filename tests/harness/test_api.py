@@ -306,7 +306,7 @@ def test_another_feature_can_be_asked_for(trained):
 
 
 def test_the_features_it_offers_have_shapes(trained):
-    assert trained.features == {"y": (64,), "fc": (128,), "conv": (32, 4, 4)}
+    assert trained.features == {"y": (64,), "fc": (128,), "conv": (32, 4, 4), "local": (16, 8, 8)}
 
 
 def test_an_unknown_feature_is_named(trained):

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import msgspec
 import pytest
 
 import harness
 from harness.catalog.catalog import Catalog
+from harness.catalog.kinds import Kind
 from harness.errors import AmbiguousNameError, PluginError, UnknownNameError, UsageError
 
 OWN = harness.DataSetSpec(
@@ -269,3 +272,35 @@ def test_the_name_of_an_installed_data_set_is_taken(catalog):
 def test_a_data_set_of_the_users_own_is_checked(catalog):
     with pytest.raises(UsageError, match="protocols is empty"):
         catalog.with_dataset(msgspec.structs.replace(OWN, protocols=()), build)
+
+
+# -------------------------------------------------------------------------------------------------------- aliases
+
+
+def with_method(catalog, name, aliases):
+    spec = msgspec.structs.replace(catalog.methods()[0].spec, name=name, aliases=aliases)
+    entry = msgspec.structs.replace(catalog.methods()[0], name=name, full_name=f"other/{name}", spec=spec)
+    return Catalog([*(each for kind in get_args(Kind) for each in catalog.entries(kind)), entry])
+
+
+def test_a_method_is_found_by_its_alias(catalog):
+    assert with_method(catalog, "long-name", ("short",)).method("short").name == "long-name"
+
+
+def test_an_alias_is_found_whatever_its_kind(catalog):
+    assert [entry.name for entry in with_method(catalog, "long-name", ("short",)).find("short")] == ["long-name"]
+
+
+def test_an_alias_is_among_the_nearest(catalog):
+    with pytest.raises(UnknownNameError, match="did you mean 'short'"):
+        with_method(catalog, "long-name", ("short",)).method("shrot")
+
+
+def test_an_alias_adds_no_entry(catalog):
+    assert len(with_method(catalog, "long-name", ("short",)).methods()) == len(catalog.methods()) + 1
+
+
+def test_an_alias_that_is_another_methods_name_is_a_clash(catalog):
+    known = catalog.methods()[0]
+    with pytest.raises(AmbiguousNameError, match="other/long-name"):
+        with_method(catalog, "long-name", (known.name,)).method(known.name)

@@ -30,8 +30,10 @@ DATASET = harness.DataSetSpec(
     sampling=("items",),
     shape=(1, 28, 28),
 )
+HUB = harness.HubRecipe(repository="owner/mnist", revision="0" * 40, files=("data/train.parquet",))
 FAMILY = harness.DataSetFamilySpec(prefix="folder", summary="Folders.", resolve="a:b", example="folder:here")
 NUMBER = harness.PublishedNumber(method="dgi", data="cora", evaluator="svm", metric="accuracy", value=82.3, source="A (2019)")
+PICTURE = harness.PictureSpec(name="tiles", summary="Tiles.", kinds=("images",), build="a:b", needs=("inputs",))
 SUITE = harness.SuiteSpec(name="table", summary="Table 2.", path="package.sub:suites/table.toml")
 
 
@@ -55,7 +57,13 @@ def with_file(**changes):
     return with_(DATASET, recipe=harness.FilesRecipe(files=(with_(FILE, **changes),)))
 
 
-@pytest.mark.parametrize("spec", [ENCODER, OBJECTIVE, METHOD, PROTOCOL, EVALUATOR, DATASET, FAMILY, NUMBER, SUITE])
+def with_hub(**changes):
+    return with_(DATASET, recipe=with_(HUB, **changes))
+
+
+@pytest.mark.parametrize(
+    "spec", [with_hub(), ENCODER, OBJECTIVE, METHOD, PROTOCOL, EVALUATOR, DATASET, FAMILY, NUMBER, PICTURE, SUITE]
+)
 def test_a_right_spec_is_returned_as_it_is(spec):
     assert checked(spec) == spec
 
@@ -109,6 +117,10 @@ def test_a_type_error_deep_inside_names_its_place():
         (with_(ENCODER, decoder="module"), "decoder 'module' is not of the form"),
         (with_(METHOD, objective=""), "objective is empty"),
         (with_(METHOD, encoders={}), "encoders is empty"),
+        (with_(METHOD, encoders={"*": ()}), "encoders of '*' is empty"),
+        (with_(METHOD, aliases=("Still one",)), "alias 'Still one': a name has lower-case letters"),
+        (with_(METHOD, aliases=("still",)), "name 'still' is there twice"),
+        (with_(OBJECTIVE, smallest_batch=0), "smallest_batch counts from 1"),
         (with_(METHOD, options={"trian": {}}), "options has the part 'trian'; parts are data, encoder, objective, train"),
         (with_(METHOD, data_options={"cora": {"opt": {}}}), "data_options.cora has the part 'opt'"),
         (with_(METHOD, budgets={"fast": {"opt": {}}}), "budgets.fast has the part 'opt'"),
@@ -136,6 +148,16 @@ def test_a_type_error_deep_inside_names_its_place():
         (with_(DATASET, samples=0), "shape, samples and classes are positive"),
         (with_(DATASET, recipe=harness.FilesRecipe(files=())), "recipe.files is empty"),
         (with_(DATASET, recipe=harness.FilesRecipe(files=(FILE, FILE))), "recipe file 'mnist/raw/x.gz' is there twice"),
+        (with_hub(repository="mnist"), "repository 'mnist' is not of the form owner/name"),
+        (with_hub(repository="../../x"), "is not of the form owner/name"),
+        (with_hub(revision="main"), "revision 'main' is not a commit of 40 lower-case hexadecimal digits"),
+        (with_hub(files=()), "a hub recipe names the files it reads"),
+        (with_hub(files=("a.parquet", "a.parquet")), "recipe file 'a.parquet' is there twice"),
+        (with_hub(files=("../a.parquet",)), "is not a plain relative path"),
+        (
+            with_(DATASET, recipe=harness.FilesRecipe(files=(FILE,), elsewhere=with_(HUB, revision="v1"))),
+            "revision 'v1' is not a commit",
+        ),
         (with_file(path="/etc/passwd"), "is not a plain relative path"),
         (with_file(path="../secret"), "is not a plain relative path"),
         (with_file(path="raw\\x.gz"), "is not a plain relative path"),
@@ -148,6 +170,10 @@ def test_a_type_error_deep_inside_names_its_place():
         (with_(NUMBER, value=float("nan")), "value is not finite"),
         (with_(NUMBER, std=-1.0), "std is not a finite non-negative number"),
         (with_(NUMBER, source=""), "source is empty"),
+        (with_(PICTURE, build="module"), "build 'module' is not of the form"),
+        (with_(PICTURE, kinds=()), "kinds is empty"),
+        (with_(PICTURE, needs=("truth",)), "needs are labels, inputs or modules, not truth"),
+        (with_(PICTURE, requires=("scikit-learn",)), "requires holds 'scikit-learn', which is not an import name"),
         (with_(SUITE, path="suites/table.toml"), "is not of the form"),
         (with_(SUITE, path="package:../table.toml"), "is not of the form"),
         (with_(SUITE, path="package:/table.toml"), "is not of the form"),

@@ -87,6 +87,7 @@ def test_a_plugin_can_implement_every_hook(load, hook):
         ("method", ("still",)),
         ("protocol", ("plain-split",)),
         ("evaluator", ("zero",)),
+        ("picture", ("nought",)),
         ("suite", ("all",)),
     ],
 )

@@ -17,6 +17,7 @@ KINDS = {
     "objectives": "objective",
     "evaluators": "evaluator",
     "protocols": "protocol",
+    "pictures": "picture",
     "suites": "suite",
 }
 
@@ -28,7 +29,9 @@ KINDS = {
 def test_list_names_every_part_of_a_kind(cli, kind):
     answer = cli("list", kind)
     assert answer.code == 0
-    assert [line.split()[0] for line in answer.out.splitlines()] == [entry.name for entry in installed()[1].entries(KINDS[kind])]
+    families = [f"{entry.name}:ARG" for entry in installed()[1].entries("family")] if kind == "datasets" else []
+    named = [entry.name for entry in installed()[1].entries(KINDS[kind])]
+    assert [line.split()[0] for line in answer.out.splitlines()] == [*named, *families]
 
 
 def test_list_without_a_kind_has_a_section_for_each(cli):
@@ -150,7 +153,8 @@ def test_plugins_shows_each_with_its_version_and_what_it_offers(cli):
     lines = cli("plugins").out.splitlines()
     (at,) = [number for number, line in enumerate(lines) if line.startswith("images ")]
     assert lines[at].split()[:3] == ["images", "ok", "infomax-harness"]
-    assert "1 method" in lines[at + 1]
+    assert "2 families" in lines[at + 1]
+    assert "9 methods" in lines[at + 1]
 
 
 def test_plugins_in_json_has_one_entry_for_each(cli):

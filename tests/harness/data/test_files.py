@@ -2,18 +2,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import platformdirs
 import pooch
 import pytest
 
 from harness.contracts.specs import DataSetSpec, FileSpec, FilesRecipe, GeneratedRecipe
-from harness.data import files
-from harness.data.files import cache_folder, data_roots, file_sha256, locate_files, read_lock
+from harness.data import fetching, files
+from harness.data.files import locate_files, read_lock
 from harness.errors import CorruptDataError, MissingDataError, StorageError
 
 GOOD = b"the right bytes" * 1000
@@ -21,7 +19,7 @@ WRONG = b"other bytes" * 1000
 SHA256 = hashlib.sha256(GOOD).hexdigest()
 
 
-def data_set(*specs, name="toy"):
+def data_set(*specs, name="toy", place=""):
     return DataSetSpec(
         name=name,
         summary="A data set in files.",
@@ -31,6 +29,7 @@ def data_set(*specs, name="toy"):
         recipe=FilesRecipe(files=specs) if specs else GeneratedRecipe(generator="toy"),
         protocols=("p",),
         sampling=("items",),
+        place=place,
     )
 
 
@@ -75,28 +74,6 @@ def _quiet(monkeypatch):
 # ------------------------------------------------------------------------------------------------------ where from
 
 
-def test_there_are_no_data_roots_by_default():
-    assert data_roots({}) == []
-
-
-def test_data_roots_are_searched_in_the_order_they_are_named(tmp_path):
-    assert data_roots({"HARNESS_DATA": f"/one{os.pathsep}{tmp_path}"}) == [Path("/one"), tmp_path]
-
-
-def test_an_empty_entry_names_no_root():
-    assert data_roots({"HARNESS_DATA": os.pathsep}) == []
-
-
-def test_a_tilde_is_the_home_folder():
-    assert data_roots({"HARNESS_DATA": "~/data"}) == [Path.home() / "data"]
-    assert cache_folder({"HARNESS_CACHE": "~/cache"}) == Path.home() / "cache"
-
-
-def test_the_cache_is_the_platforms_unless_it_is_named(tmp_path):
-    assert cache_folder({}) == Path(platformdirs.user_cache_dir("harness", appauthor=False))
-    assert cache_folder({"HARNESS_CACHE": str(tmp_path)}) == tmp_path
-
-
 def test_a_generated_data_set_has_no_files(root, cache):
     assert locate_files(data_set(), [root], cache) == ({}, {})
 
@@ -126,6 +103,23 @@ def test_what_was_downloaded_before_is_found_in_the_cache(root, cache):
     assert locate_files(data_set(pinned()), [root], cache)[0] == {"toy/raw/a.bin": place}
 
 
+def test_the_data_sets_own_folder_comes_before_the_data_roots(tmp_path, root, cache):
+    put(root)
+    place = put(tmp_path / "mine")
+    assert locate_files(data_set(pinned(), place=str(tmp_path / "mine")), [root], cache)[0] == {"toy/raw/a.bin": place}
+
+
+def test_files_that_the_own_folder_lacks_are_looked_for_as_ever(tmp_path, root, cache):
+    place = put(root)
+    assert locate_files(data_set(pinned(), place=str(tmp_path)), [root], cache)[0] == {"toy/raw/a.bin": place}
+
+
+def test_the_own_folder_may_begin_with_a_tilde(monkeypatch, tmp_path, cache):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    place = put(tmp_path / "mine")
+    assert locate_files(data_set(pinned(), place="~/mine"), [], cache)[0] == {"toy/raw/a.bin": place}
+
+
 def test_a_root_that_does_not_exist_is_passed_over(tmp_path, root, cache):
     place = put(root)
     assert locate_files(data_set(pinned()), [tmp_path / "nowhere", root], cache)[0] == {"toy/raw/a.bin": place}
@@ -147,15 +141,6 @@ def test_a_file_that_is_found_needs_no_cache(root, tmp_path):
 
 
 # --------------------------------------------------------------------------------------------------------- digests
-
-
-def test_the_digest_is_the_sha256_of_the_bytes(tmp_path):
-    assert file_sha256(put(tmp_path, "a")) == SHA256
-
-
-def test_the_digest_of_what_cannot_be_read_is_one_sentence(tmp_path):
-    with pytest.raises(MissingDataError, match=r"nothing cannot be read: No such file or directory\.$"):
-        file_sha256(tmp_path / "nothing")
 
 
 @pytest.mark.parametrize("content", [WRONG, GOOD[:-1], b""], ids=["other bytes", "truncated", "empty"])
@@ -388,7 +373,7 @@ def test_a_download_that_ends_early_leaves_nothing(root, cache, server):
 
 
 def test_a_download_that_hangs_is_given_up_and_leaves_nothing(root, cache, server, monkeypatch):
-    monkeypatch.setattr(files, "FETCH_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(fetching, "FETCH_TIMEOUT_S", 0.2)
     with pytest.raises(MissingDataError, match="could not be fetched"):
         locate_files(data_set(pinned(url=server.url("hang"))), [root], cache)
     assert downloaded(cache) == []

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
 import pytest
 import torch
 
-from harness.data.storage import PixelScale, content_sha256, fits
+from harness.data import storage
+from harness.data.storage import PixelScale, as_tensor, content_sha256, fits
 from harness.errors import UnfitError
 
 
@@ -71,10 +73,24 @@ def test_the_digest_of_some_samples_is_that_of_their_values_alone() -> None:
     assert content_sha256([tensor], chosen) == content_sha256([tensor[chosen]], torch.arange(3))
 
 
-def test_the_digest_does_not_depend_on_how_many_samples_are_read_at_a_time() -> None:
-    tensor = torch.arange(10_000)
-    expected = hashlib.sha256(b"torch.int64(10000,)" + tensor.numpy().tobytes()).hexdigest()
-    assert content_sha256([tensor], torch.arange(10_000)) == expected
+@pytest.mark.parametrize("chunk", [1, 100, 1 << 24])
+def test_the_digest_does_not_depend_on_how_much_is_read_at_a_time(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    monkeypatch.setattr(storage, "_CHUNK", chunk)
+    tensor = torch.arange(1000).reshape(500, 2)
+    expected = hashlib.sha256(b"torch.int64(500, 2)" + tensor.numpy().tobytes()).hexdigest()
+    assert content_sha256([tensor], torch.arange(500)) == expected
+
+
+@pytest.mark.parametrize("writeable", [True, False])
+def test_an_array_becomes_a_tensor_over_its_own_memory_without_a_warning(writeable: bool) -> None:
+    array = np.arange(6.0)
+    array.flags.writeable = writeable
+    assert as_tensor(array).data_ptr() == array.ctypes.data
+
+
+def test_a_tensor_stays_itself() -> None:
+    tensor = torch.zeros(3)
+    assert as_tensor(tensor) is tensor
 
 
 def test_everything_fits_on_the_cpu() -> None:

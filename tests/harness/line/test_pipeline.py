@@ -317,7 +317,8 @@ def test_an_evaluator_that_cannot_be_built_fails_its_cell(toy):
 
 def test_an_evaluator_that_changes_what_it_was_given_changes_no_other_cell(toy, comparable):
     def spoil(task):
-        task.train.features[:] = 0
+        with pytest.raises(ValueError, match="read-only"):
+            task.train.features[:] = 0
         task.train.labels[:] = 0
         encoder = task.fresh_encoder()
         with torch.no_grad():

@@ -8,7 +8,7 @@ import sys
 import msgspec
 import pytest
 
-from harness import DataSetSpec, FileSpec, FilesRecipe, GeneratedRecipe
+from harness import DataSetSpec, FileSpec, FilesRecipe, GeneratedRecipe, HubRecipe
 from harness.contracts.training import TrainOptions
 from harness.errors import AmbiguousNameError, OptionError, UnfitError, UnknownNameError, UnpinnedDataError, UsageError
 from harness.ledger.identity import canonical_json
@@ -98,6 +98,32 @@ def test_parts_that_do_not_fit_are_refused_with_the_reason(toy, request_, senten
     with pytest.raises(UnfitError) as caught:
         toy.plan(**request_)
     assert str(caught.value) == sentence
+
+
+def with_encoders(toy, **changes):
+    return toy.with_parts(toy.entry(msgspec.structs.replace(toy.catalog.method("squeeze").spec, **changes)))
+
+
+def test_of_several_encoders_the_first_that_fits_the_samples_is_taken(toy):
+    plan = with_encoders(toy, encoders={"synthetic": ("mlp-of-nine", "other-mlp", "mlp")}).plan(references=False)
+    assert names(plan) == [("squeeze", "other-mlp")]
+
+
+def test_samples_that_no_encoder_of_a_method_reads_are_refused_with_the_shapes_there_are(toy):
+    sentence = r"no encoder for samples of shape \(6,\), which data set blobs has \(it has mlp-of-nine \(9,\) or \(None, 2\)\)"
+    with pytest.raises(UnfitError, match=sentence):
+        with_encoders(toy, encoders={"synthetic": ("mlp-of-nine",)}).plan()
+
+
+def test_records_carry_a_methods_name_not_its_alias(toy):
+    plan = with_encoders(toy, aliases=("press",)).plan(method="press", references=False)
+    assert names(plan) == [("squeeze", "mlp")]
+
+
+def test_a_batch_too_small_for_the_objective_is_refused(toy):
+    spec = msgspec.structs.replace(toy.catalog.objective("predict").spec, smallest_batch=2)
+    with pytest.raises(UnfitError, match=r"needs batches of 2 or more; train\.batch_size is 1"):
+        toy.with_parts(toy.entry(spec)).plan(options=("train.batch_size=1",))
 
 
 def test_a_missing_budget_is_refused_with_those_there_are(toy):
@@ -522,6 +548,29 @@ def test_the_recipe_of_pinned_files_is_their_hashes(toy):
     digests = [recipe_sha256(recipe, {}) for recipe in (pinned, elsewhere, other, newer)]
     assert digests[0] == digests[1]
     assert len(set(digests)) == 3
+
+
+def test_where_the_same_content_is_elsewhere_is_no_part_of_the_recipe():
+    pinned = FilesRecipe(files=(FileSpec(path="a.bin", sha256="0" * 64),))
+    mirrored = FilesRecipe(files=pinned.files, elsewhere=HubRecipe(repository="o/n", revision="c" * 40, files=("a",)))
+    assert recipe_sha256(pinned, {}) == recipe_sha256(mirrored, {})
+
+
+def test_the_recipe_of_hub_data_is_repository_commit_files_and_version():
+    recipes = [
+        HubRecipe(repository="o/n", revision="c" * 40, files=("a", "b")),
+        HubRecipe(repository="o/m", revision="c" * 40, files=("a", "b")),
+        HubRecipe(repository="o/n", revision="d" * 40, files=("a", "b")),
+        HubRecipe(repository="o/n", revision="c" * 40, files=("b", "a")),
+        HubRecipe(repository="o/n", revision="c" * 40, files=("a", "b"), version=2),
+    ]
+    assert len({recipe_sha256(recipe, {}) for recipe in recipes}) == 5
+
+
+def test_hub_data_are_pinned_by_their_commit(toy):
+    recipe = HubRecipe(repository="o/n", revision="c" * 40, files=("a",))
+    spec = msgspec.structs.replace(toy.BLOBS, recipe=recipe)
+    assert not any(run.trusted_first for run in toy.with_parts(toy.entry(spec, toy.build_blobs)).plan().runs)
 
 
 def test_the_recipe_of_generated_data_is_generator_version_and_settings():

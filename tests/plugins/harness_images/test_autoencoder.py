@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from harness import Batch, Description, Encoder, Images, Items, ObjectiveContext, PluginError, Step
 from harness_images.autoencoder import Autoencoder, build
-from harness_images.spec import AutoencoderOptions
+from harness_images.spec_autoencoder import AutoencoderOptions
 
 DESCRIPTION = Description(kind="images", shape=(2, 8, 8), samples=5)
 

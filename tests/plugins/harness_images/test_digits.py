@@ -14,7 +14,8 @@ import torch
 
 from harness import CorruptDataError, DataContext, DataSet, Items, Options
 from harness_images import digits
-from harness_images.spec import DIGITS, DIGITS_RECIPE, HOLDOUT
+from harness_images.spec_data import DIGITS, DIGITS_RECIPE, HOLDOUT
+from harness_images.splits import holdout
 
 SIZES = [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
 """Images of each digit, as counted in the data set's own description at the UCI repository (its test part)."""
@@ -112,8 +113,8 @@ def test_the_split_does_not_depend_on_any_seed(data: DataSet) -> None:
 
 def test_the_split_is_another_one_under_another_protocol(data: DataSet) -> None:
     assert data.annotations.labels is not None
-    other = digits.holdout(data.annotations.labels, 500, "digits-holdout/2")
-    assert other.test.tolist() != digits.holdout(data.annotations.labels, 500, HOLDOUT.id).test.tolist()
+    other = holdout(data.annotations.labels, 500, "digits-holdout/2")
+    assert other.test.tolist() != holdout(data.annotations.labels, 500, HOLDOUT.id).test.tolist()
 
 
 def test_building_leaves_the_global_random_state_alone() -> None:

@@ -1,4 +1,4 @@
-"""Specs of the image parts."""
+"""Specs of the image parts: light, whole, and fitting together."""
 
 from __future__ import annotations
 
@@ -9,57 +9,120 @@ import sys
 import msgspec
 import pytest
 
-from harness_images import spec
+from harness import DataSetFamilySpec, DataSetSpec
+from harness.api import installed
+from harness.contracts.specs import BUDGETS
+from harness.line.planning import Request, plan
+from harness.line.suites import plan_suite
+from harness_images import spec, spec_published
 
 LIGHT = """
 import sys
 
 class Blocked:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"torch", "numpy", "scipy", "sklearn"}:
+        if name.partition(".")[0] in {"torch", "numpy", "scipy", "sklearn", "pyarrow", "PIL", "huggingface_hub", "matplotlib"}:
             raise ImportError(name + " is heavy")
 
 sys.meta_path.insert(0, Blocked())
 import harness_images.spec as spec
-print(len(spec.harness_datasets()))
+print(len(spec.harness_methods()))
 """
 
-PARTS = [*spec.harness_datasets(), *spec.harness_encoders(), *spec.harness_objectives()]
+DATASETS = [each for each in spec.harness_datasets() if isinstance(each, DataSetSpec)]
+FAMILIES = [each for each in spec.harness_datasets() if isinstance(each, DataSetFamilySpec)]
+METHODS = spec.harness_methods()
+BUILT = [*DATASETS, *spec.harness_encoders(), *spec.harness_objectives(), *spec.harness_pictures()]
+SUITES = [suite.name for suite in spec.harness_suites()]
+
+
+def attribute(text: str) -> object:
+    module, _, name = text.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def test_the_specs_are_read_without_anything_heavy() -> None:
     result = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, check=False)
-    assert (result.stdout.strip(), result.stderr) == ("1", "")
+    assert (result.stdout.strip(), result.stderr) == (str(len(METHODS)), "")
 
 
-@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
+@pytest.mark.parametrize("part", BUILT, ids=lambda part: part.name)
 def test_every_build_string_leads_to_a_function(part: msgspec.Struct) -> None:
-    module, _, attribute = part.build.partition(":")
-    assert callable(getattr(importlib.import_module(module), attribute))
+    assert callable(attribute(part.build))
 
 
-def test_the_decoder_string_leads_to_a_function() -> None:
-    assert spec.IMAGE_SMALL.decoder is not None
-    module, _, attribute = spec.IMAGE_SMALL.decoder.partition(":")
-    assert callable(getattr(importlib.import_module(module), attribute))
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.prefix)
+def test_every_family_is_resolved_by_a_function(family: DataSetFamilySpec) -> None:
+    assert callable(attribute(family.resolve))
 
 
-def test_every_protocol_of_a_data_set_is_there() -> None:
-    assert set(spec.DIGITS.protocols) == {protocol.name for protocol in spec.harness_protocols()}
+@pytest.mark.parametrize("encoder", spec.harness_encoders(), ids=lambda encoder: encoder.name)
+def test_every_encoder_has_a_mirror_decoder_and_y_first(encoder: msgspec.Struct) -> None:
+    assert callable(attribute(encoder.decoder))
+    assert [feature.name for feature in encoder.features] == ["y", "fc", "conv", "local"]
 
 
-def test_y_is_the_feature_judged_by_default() -> None:
-    assert spec.IMAGE_SMALL.features[0].name == "y"
+@pytest.mark.parametrize("data", DATASETS, ids=lambda data: data.name)
+def test_every_protocol_of_a_data_set_is_there(data: DataSetSpec) -> None:
+    assert set(data.protocols) <= {protocol.name for protocol in spec.harness_protocols()}
 
 
-def test_the_method_fits_together() -> None:
-    assert spec.AE.objective == spec.AUTOENCODER.name
-    assert spec.AE.encoders["images"] == spec.IMAGE_SMALL.name
-    assert set(spec.AUTOENCODER.sampling) <= set(spec.DIGITS.sampling)
-    assert spec.IMAGE_SMALL.decoder is not None
+@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("data", DATASETS, ids=lambda data: data.name)
+def test_every_method_is_planned_on_every_data_set_in_every_budget(data, budget) -> None:
+    for method in METHODS:
+        request = Request(method=method.name, data=data.name, budget=budget, references=False)
+        assert [run.identity.method.name for run in plan(request, installed()[1]).runs] == [method.name]
 
 
-def test_a_smaller_budget_only_shortens_the_training() -> None:
-    epochs = [spec.AE.options["train"]["epochs"]] + [spec.AE.budgets[name]["train"]["epochs"] for name in ("fast", "smoke")]
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_a_smaller_budget_never_trains_longer(method: msgspec.Struct) -> None:
+    epochs = [method.options["train"]["epochs"]] + [method.budgets[name]["train"]["epochs"] for name in ("fast", "smoke")]
     assert epochs == sorted(epochs, reverse=True)
-    assert all(set(parts) == {"train"} for parts in spec.AE.budgets.values())
+
+
+def test_a_fast_run_of_deep_infomax_sees_350_000_images_of_cifar10() -> None:
+    assert {method.budgets["fast"]["train"]["epochs"] * 50_000 for method in METHODS if method.objective == "dim"} == {350_000}
+
+
+def test_dim_is_local_infonce() -> None:
+    [run] = plan(Request(method="dim", data="cifar10", references=False), installed()[1]).runs
+    assert run.identity.method.name == "dim-l-infonce"
+    assert (run.identity.objective.options["bound"], run.identity.encoder.name) == ("infonce", "dcgan-32")
+
+
+@pytest.mark.parametrize("budget", [None, "fast"])
+@pytest.mark.parametrize("suite", SUITES)
+def test_every_suite_is_planned(suite, budget) -> None:
+    catalog = installed()[1]
+    assert all(plan(request, catalog).runs for request in plan_suite(suite, catalog, budget=budget))
+
+
+def published(table, data, feature):
+    return {
+        number.method: number.value
+        for number in spec_published.published()
+        if (number.evaluator, number.data, number.feature) == ("mlp-paper", data, feature) and number.source.endswith(str(table))
+    }
+
+
+def test_published_numbers_of_table_1() -> None:
+    assert published(1, "cifar10", "conv")["dim-l-infonce"] == 75.21
+    assert published(1, "cifar10", "y")["dim-g"] == 43.17
+    assert published(1, "cifar100", "fc")["vae"] == 34.05
+    assert len(published(1, "cifar10", "conv")) == 11
+
+
+def test_published_numbers_of_table_5_are_read_in_its_own_order_of_columns() -> None:
+    assert published(5, "cifar10", "y") == {
+        "dim-l-infonce": 70.65,
+        "dim-l-coord": 71.56,
+        "dim-l-occlude": 72.87,
+        "dim-l-coord-occlude": 73.99,
+    }
+    assert published(5, "cifar10", "conv")["dim-l-infonce"] == 77.46
+
+
+def test_the_honest_probe_stands_near_the_papers_and_not_beside_it() -> None:
+    distances = {number.evaluator: number.distance for number in spec_published.published() if number.method == "dim-g"}
+    assert distances == {"mlp": "near", "mlp-paper": "same", "fine-tune": "near"}

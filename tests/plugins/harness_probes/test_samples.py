@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from harness import EvaluationError
 from harness_probes import samples
-from harness_probes.samples import choose, labelled_samples, score_predictions
+from harness_probes.samples import choose, fit_and_validation_rows, labelled_rows, labelled_samples, score_predictions
 
 
 @pytest.fixture
@@ -72,6 +72,44 @@ def test_the_finite_check_reads_every_block(labelled, monkeypatch):
     x[8, 1] = np.nan
     with pytest.raises(EvaluationError, match="not finite"):
         labelled(x, np.zeros(9, np.int64))
+
+
+def test_rows_are_gathered_out_of_the_part(make_task):
+    x = np.arange(16, dtype=np.float64).reshape(4, 2, 2)
+    task = make_task(x, np.array([0, -1, 2, 1]), x, np.zeros(4, np.int64))
+    found = labelled_rows(task, task.train, "training")
+    assert (found.rows.tolist(), found.y.tolist(), found.index.tolist()) == ([0, 2, 3], [0, 2, 1], [0, 2, 3])
+    assert found.x(np.array([2, 1])).tolist() == [[12, 13, 14, 15], [8, 9, 10, 11]]
+    assert found.x(slice(1)).dtype == np.float32
+
+
+def test_gathered_rows_are_copies(hard):
+    found = labelled_rows(hard, hard.train, "training")
+    assert not np.shares_memory(found.x(slice(None)), hard.train.features)
+
+
+def test_rows_to_fit_and_to_choose_by_are_those_of_the_task(hard):
+    for rows, part in zip(fit_and_validation_rows(hard), hard.fit_and_validation(), strict=True):
+        assert np.array_equal(rows.x(slice(None)), part.features)
+        assert np.array_equal(rows.y, part.labels)
+
+
+def test_unknown_labels_are_left_out_of_what_is_fitted_and_chosen_by(make_task, blobs):
+    x, y = blobs(90)
+    y[::2] = -1
+    task = make_task(x, y, *blobs(60, seed=1))
+    for rows, part in zip(fit_and_validation_rows(task), task.fit_and_validation(), strict=True):
+        known = part.labels >= 0
+        assert known.any()
+        assert np.array_equal(rows.x(slice(None)), part.features[known])
+        assert np.array_equal(rows.y, part.labels[known])
+
+
+def test_the_protocol_s_validation_part_is_taken_where_there_is_one(make_task, blobs):
+    task = make_task(*blobs(90), *blobs(60, seed=1), validation=blobs(30, seed=2))
+    fit, validation = fit_and_validation_rows(task)
+    assert np.array_equal(fit.x(slice(None)), task.train.features)
+    assert np.array_equal(validation.x(slice(None)), task.validation.features)
 
 
 def test_accuracy_is_scikit_learn_s():

@@ -1,0 +1,61 @@
+"""Coordinate tasks of Deep InfoMax: predict from (y, c_l) where a place lies, and from (y, c_l, c_m) how far two places are apart.
+
+Hjelm et al. 2019, section 4.3; the network of the absolute task as in rdevon/DIM, `coordinates.py`. The relative task was not
+released; it has the same form, with the 2M - 1 differences of rows, and of columns, as classes.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from harness_images.critics import ResidualNet
+
+
+class AbsoluteCoordinates(nn.Module):
+    """Row and column of each place of an M x M map, as two M-way classifications."""
+
+    def __init__(self, channels: int, latent: int, side: int, hidden: int) -> None:
+        super().__init__()
+        self.net = ResidualNet(channels + latent, hidden, 2 * side)
+
+    def forward(self, local: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+        """Cross-entropy of rows plus that of columns, in nats, each averaged over the places of `local` [N, C, M, M]."""
+        images, _, side, _ = local.shape
+        logits = self.net(torch.cat([local, _everywhere(y, side)], dim=1))
+        rows = torch.arange(side, device=y.device)[:, None].expand(images, side, side)
+        return _cross_entropies(logits, rows, rows.transpose(1, 2))
+
+
+class RelativeCoordinates(nn.Module):
+    """Differences of row and of column between each place and another of its image, as two (2M - 1)-way classifications."""
+
+    def __init__(self, channels: int, latent: int, side: int, hidden: int) -> None:
+        super().__init__()
+        self.net = ResidualNet(2 * channels + latent, hidden, 2 * (2 * side - 1))
+
+    def forward(self, local: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+        """Cross-entropy of row differences plus that of column differences, in nats, averaged over the places of `local`."""
+        images, channels, side, _ = local.shape
+        places = side * side
+        other = torch.rand(images, places, generator=generator, device=y.device).argsort(dim=1)
+        vectors = local.permute(0, 2, 3, 1).reshape(images * places, channels)
+        first = torch.arange(images, device=y.device)[:, None] * places
+        there = vectors[(first + other).view(-1)].view(images, side, side, channels).permute(0, 3, 1, 2)
+        logits = self.net(torch.cat([local, there, _everywhere(y, side)], dim=1))
+        here = torch.arange(places, device=y.device)
+        rows = here // side - other // side + side - 1
+        columns = here % side - other % side + side - 1
+        return _cross_entropies(logits, rows.view(images, side, side), columns.view(images, side, side))
+
+
+def _everywhere(y: Tensor, side: int) -> Tensor:
+    """The vectors [N, D] at every place: [N, D, M, M]."""
+    return y[:, :, None, None].expand(-1, -1, side, side)
+
+
+def _cross_entropies(logits: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Two softmaxes over the halves of `logits` [N, 2 K, M, M] against classes [N, M, M]."""
+    of_rows, of_columns = logits.float().chunk(2, dim=1)
+    return F.cross_entropy(of_rows, rows) + F.cross_entropy(of_columns, columns)
