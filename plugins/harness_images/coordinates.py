@@ -1,7 +1,7 @@
 """Coordinate tasks of Deep InfoMax: predict from (y, c_l) where a place lies, and from (y, c_l, c_m) how far two places are apart.
 
-Hjelm et al. 2019, section 4.3; the network of the absolute task as in rdevon/DIM, `coordinates.py`. The relative task was not
-released; it has the same form, with the 2M - 1 differences of rows, and of columns, as classes.
+Hjelm et al. 2019, section 4.3; the network of the absolute task as in rdevon/DIM, `coordinates.py`, with as many hidden units as
+outputs. The relative task was not released; it has the same form, with the 2M - 1 differences of rows, and of columns, as classes.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from harness_images.critics import ResidualNet
 class AbsoluteCoordinates(nn.Module):
     """Row and column of each place of an M x M map, as two M-way classifications."""
 
-    def __init__(self, channels: int, latent: int, side: int, hidden: int) -> None:
+    def __init__(self, channels: int, latent: int, side: int) -> None:
         super().__init__()
-        self.net = ResidualNet(channels + latent, hidden, 2 * side)
+        self.net = ResidualNet(channels + latent, 2 * side, 2 * side)
 
     def forward(self, local: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
         """Cross-entropy of rows plus that of columns, in nats, each averaged over the places of `local` [N, C, M, M]."""
@@ -29,11 +29,12 @@ class AbsoluteCoordinates(nn.Module):
 
 
 class RelativeCoordinates(nn.Module):
-    """Differences of row and of column between each place and another of its image, as two (2M - 1)-way classifications."""
+    """Differences of row and of column between each place and one drawn from its image, as two (2M - 1)-way classifications."""
 
-    def __init__(self, channels: int, latent: int, side: int, hidden: int) -> None:
+    def __init__(self, channels: int, latent: int, side: int) -> None:
         super().__init__()
-        self.net = ResidualNet(2 * channels + latent, hidden, 2 * (2 * side - 1))
+        differences = 2 * side - 1
+        self.net = ResidualNet(2 * channels + latent, 2 * differences, 2 * differences)
 
     def forward(self, local: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
         """Cross-entropy of row differences plus that of column differences, in nats, averaged over the places of `local`."""

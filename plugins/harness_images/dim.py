@@ -49,7 +49,7 @@ class DeepInfoMax(Objective):
         tasks = {"absolute": AbsoluteCoordinates, "relative": RelativeCoordinates}
         wanted = tasks if options.coordinates == "both" else [task for task in tasks if task == options.coordinates]
         self.coordinate_tasks = nn.ModuleDict(
-            {task: tasks[task](channels, latent, side, options.units) for task in wanted if options.coordinate_weight}
+            {task: tasks[task](channels, latent, side) for task in wanted if options.coordinate_weight}
         )
 
     def phases(self) -> Sequence[Phase]:
@@ -109,7 +109,7 @@ def global_critic(encoder: Encoder, options: DIMOptions) -> nn.Module:
     """The critic of the whole local map, as a single place, and y.
 
     Concatenated as in the paper's appendix (table 6); or, for a dot product, embedded by fresh layers like the encoder's own above
-    the local map, as in rdevon/DIM. Raises UnfitError for an encoder that does not say what those are.
+    the local map, as in rdevon/DIM, with a residual net on y where that has one linear layer. Raises UnfitError for an encoder that does not say what those are.
     """
     (channels, height, width), (latent,) = encoder.feature_shapes["local"], encoder.feature_shapes["y"]
     if options.global_critic == "concat":
@@ -154,7 +154,7 @@ def occlude(batch: Images, size: float, generator: torch.Generator) -> Images:
 def build(encoder: Encoder, context: ObjectiveContext, options: DIMOptions, generator: torch.Generator) -> DeepInfoMax:
     """The objective `dim`. Raises UnfitError for an encoder without the features "local" [C, M, M] and "y" [D]."""
     shapes = {name: encoder.feature_shapes.get(name, ()) for name in ("local", "y")}
-    if len(shapes["local"]) != 3 or len(shapes["y"]) != 1:
+    if len(shapes["local"]) != 3 or shapes["local"][1] != shapes["local"][2] or len(shapes["y"]) != 1:
         raise UnfitError(
             'Deep InfoMax needs an encoder with a feature map "local" [C, M, M] and a vector "y" [D]; '
             f"this one offers {', '.join(encoder.feature_shapes)}."

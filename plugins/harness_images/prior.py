@@ -20,7 +20,7 @@ class PriorDiscriminator(nn.Sequential):
 def discriminator_loss(discriminator: nn.Module, y: Tensor, penalty: float, generator: torch.Generator) -> dict[str, Tensor]:
     """The discriminator's loss: tell uniform noise from sigmoid(y), with a penalty on its gradient at either.
 
-    -E log D(v) - E log(1 - D(sigmoid(y))) + penalty (½ E ||∇D(v)||² + ½ E ||∇D(sigmoid(y))||²), D the sigmoid of the score.
+    -E log D(v) - E log(1 - D(sigmoid(y))) + penalty (½ E ||∇s(v)||² + ½ E ||∇s(sigmoid(y))||²), s the score, D its sigmoid.
     The gradients are taken sample by sample; rdevon/DIM takes them of the batch's last sample alone, 1/N of the penalty.
 
     :param y: [N, D] before the sigmoid; the encoder gets no gradient.
@@ -45,4 +45,4 @@ def fooling_loss(discriminator: nn.Module, y: Tensor) -> Tensor:
 
     :param y: [N, D] before the sigmoid.
     """
-    return F.softplus(-discriminator(y.sigmoid())).mean()
+    return F.softplus(-discriminator(y.float().sigmoid()).float()).mean()

@@ -19,10 +19,16 @@ class DIMOptions(Options, frozen=True, kw_only=True):
     alpha: Annotated[Weight, Meta(description="weight of the global term, the information between y and the whole local map")] = 0.0
     beta: Annotated[Weight, Meta(description="weight of the local term, the mean information between y and a local vector")] = 1.0
     gamma: Annotated[Weight, Meta(description="weight of matching sigmoid(y) to uniform noise")] = 0.1
-    bound: Annotated[Bound, Meta(description="estimator of mutual information, for both terms")] = "infonce"
+    bound: Annotated[
+        Bound,
+        Meta(
+            description="estimator of mutual information, for both terms; kl, reverse-kl, squared-hellinger and neyman-chi2 hold "
+            "exponentials, which overflow at once for a wide dot-product critic: take critic=concat"
+        ),
+    ] = "infonce"
     critic: Annotated[Form, Meta(description="local critic: encode and dot product, or concatenate and convolve")] = "dot"
     global_critic: Annotated[Form, Meta(description="the same for the global term")] = "concat"
-    units: Annotated[int, Meta(ge=1, description="units of a dot-product critic, and hidden units of the coordinate nets")] = 2048
+    units: Annotated[int, Meta(ge=1, description="units of a dot-product critic")] = 2048
     hidden: Annotated[int, Meta(ge=1, description="hidden units of a concatenating critic")] = 512
     places: Annotated[Count | None, Meta(description="places of the local map drawn per image and step; none: all")] = None
     negatives: Annotated[
@@ -67,8 +73,8 @@ _CITATION = """\
   booktitle = {International Conference on Learning Representations},
   year      = {2019}
 }"""
-_TRAIN = {"epochs": 1000, "batch_size": 64}
-_TWO_HUNDRED = {"train": {"epochs": 200}}
+_TRAIN = {"epochs": 200, "batch_size": 64}
+_ON_CIFAR = {"train": {"epochs": 1000}}
 
 
 def _method(name: str, summary: str, objective: dict[str, Any], *, aliases: tuple[str, ...] = ()) -> MethodSpec:
@@ -79,7 +85,7 @@ def _method(name: str, summary: str, objective: dict[str, Any], *, aliases: tupl
         objective="dim",
         encoders=IMAGE_ENCODERS,
         options={"train": _TRAIN, "objective": objective},
-        data_options=dict.fromkeys(("stl10", "tiny-imagenet", "mnist", "fashion-mnist"), _TWO_HUNDRED),
+        data_options={"cifar10": _ON_CIFAR, "cifar100": _ON_CIFAR},
         budgets={
             # 350,000 images of CIFAR-10; critics of 256 units.
             "fast": {"train": {"epochs": 7}, "objective": {"units": 256, "hidden": 256}},

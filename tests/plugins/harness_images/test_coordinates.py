@@ -40,7 +40,7 @@ Y = torch.randn(N, LATENT, generator=seeded(1))
 
 
 def task_with(kind, answer):
-    made = kind(CHANNELS, LATENT, SIDE, hidden=8)
+    made = kind(CHANNELS, LATENT, SIDE)
     made.net = Noting(answer)
     return made
 
@@ -72,7 +72,7 @@ def cross_entropies_by_loops(logits, row_class, column_class):
 
 
 def test_the_absolute_task_has_m_classes_of_rows_and_m_of_columns():
-    assert AbsoluteCoordinates(CHANNELS, LATENT, SIDE, 8).net(torch.zeros(2, CHANNELS + LATENT, 1, 1)).shape[1] == 2 * SIDE
+    assert AbsoluteCoordinates(CHANNELS, LATENT, SIDE).net(torch.zeros(2, CHANNELS + LATENT, 1, 1)).shape[1] == 2 * SIDE
 
 
 def test_the_absolute_task_reads_each_local_vector_with_y():
@@ -110,7 +110,7 @@ def test_a_net_that_knows_nothing_has_the_loss_of_chance(kind, classes):
 
 
 def test_the_relative_task_has_a_class_for_each_difference():
-    net = RelativeCoordinates(CHANNELS, LATENT, SIDE, 8).net
+    net = RelativeCoordinates(CHANNELS, LATENT, SIDE).net
     assert net(torch.zeros(2, 2 * CHANNELS + LATENT, 1, 1)).shape[1] == 2 * (2 * SIDE - 1)
 
 
@@ -171,7 +171,7 @@ def test_a_net_that_subtracts_the_wrong_way_round_has():
 def test_in_a_map_of_one_place_nothing_is_left_to_predict():
     local, y = torch.ones(2, CHANNELS, 1, 1), torch.ones(2, LATENT)
     for kind in (AbsoluteCoordinates, RelativeCoordinates):
-        assert kind(CHANNELS, LATENT, 1, 8)(local, y, seeded()).item() == 0
+        assert kind(CHANNELS, LATENT, 1)(local, y, seeded()).item() == 0
 
 
 # ------------------------------------------------------------------------------------------------ learning
@@ -181,7 +181,7 @@ def test_in_a_map_of_one_place_nothing_is_left_to_predict():
 def test_coordinates_are_learnt_from_a_map_that_tells_them(kind, classes):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        task = kind(2 * SIDE, LATENT, SIDE, 64)
+        task = kind(2 * SIDE, LATENT, SIDE)
     one_hot = torch.eye(SIDE)[positions(16).long()]  # [N, 2, M, M, M]: row and column of each place
     local = one_hot.permute(0, 1, 4, 2, 3).reshape(16, 2 * SIDE, SIDE, SIDE)
     y, generator = torch.randn(16, LATENT, generator=seeded(2)), seeded()
@@ -197,7 +197,7 @@ def test_coordinates_are_learnt_from_a_map_that_tells_them(kind, classes):
 def test_the_encoder_is_told_by_both_features():
     local, y = torch.randn(N, CHANNELS, SIDE, SIDE, requires_grad=True), Y.clone().requires_grad_()
     for kind in (AbsoluteCoordinates, RelativeCoordinates):
-        gradients = torch.autograd.grad(kind(CHANNELS, LATENT, SIDE, 8)(local, y, seeded()), [local, y])
+        gradients = torch.autograd.grad(kind(CHANNELS, LATENT, SIDE)(local, y, seeded()), [local, y])
         assert all(gradient.abs().sum() > 0 for gradient in gradients)
 
 
@@ -206,7 +206,7 @@ def test_half_precision_features_give_a_float32_loss():
     for kind in (AbsoluteCoordinates, RelativeCoordinates):
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            task = kind(CHANNELS, LATENT, SIDE, 8)
+            task = kind(CHANNELS, LATENT, SIDE)
         with torch.autocast("cpu", torch.bfloat16):
             half = task(local.bfloat16(), Y.bfloat16(), seeded())
         assert half.dtype == torch.float32
