@@ -365,9 +365,10 @@ def _first_that_fits(
             return entry
     shapes = "; ".join(f"{entry.name} {' or '.join(str(shape) for shape in entry.spec.shapes or ())}" for entry in entries)
     resizable = any(field.name == "size" for field in msgspec.structs.fields(data.spec.options))
+    resize = "bring the images to one of these sizes with -o data.size=N, or " if resizable else ""
     raise UnfitError(
         f"Method {method.name} has no encoder for samples of shape {data.spec.shape}, which data set {data.name} has (it has "
-        f"{shapes}); {'bring the images to one of these sizes with -o data.size=N, or ' if resizable else ''}name one with --encoder."
+        f"{shapes}); {resize}name one with --encoder."
     )
 
 

@@ -131,4 +131,3 @@ def other_images(images: int, places: int, generator: torch.Generator, device: t
     order = torch.rand(images, places, generator=generator, device=device).argsort(dim=0)
     after, before = order.roll(-1, dims=0), order.roll(1, dims=0)
     return torch.empty_like(order).scatter_(0, order, after), torch.empty_like(order).scatter_(0, order, before)
-

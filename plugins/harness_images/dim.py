@@ -109,7 +109,8 @@ def global_critic(encoder: Encoder, options: DIMOptions) -> nn.Module:
     """The critic of the whole local map, as a single place, and y.
 
     Concatenated as in the paper's appendix (table 6); or, for a dot product, embedded by fresh layers like the encoder's own above
-    the local map, as in rdevon/DIM, with a residual net on y where that has one linear layer. Raises UnfitError for an encoder that does not say what those are.
+    the local map, as in rdevon/DIM, with a residual net on y where that has one linear layer. Raises UnfitError for an encoder that
+    does not say what those are.
     """
     (channels, height, width), (latent,) = encoder.feature_shapes["local"], encoder.feature_shapes["y"]
     if options.global_critic == "concat":
