@@ -13,6 +13,7 @@ from harness.catalog.names import nearest
 from harness.contracts.options import Options, parse_assignment, resolve_options
 from harness.contracts.specs import (
     BUDGETS,
+    TRACKS,
     DataSetSpec,
     EncoderSpec,
     EvaluatorSpec,
@@ -238,8 +239,9 @@ class _Draft:
             kinds = " or ".join(encoder.spec.kinds)
             raise UnfitError(f"{here}: encoder {encoder.name} reads {kinds} batches and the data set gives {data.kind} batches.")
         if not encoder.spec.reads(data.shape):
-            shapes = " or ".join(str(shape) for shape in encoder.spec.shapes or ())
-            raise UnfitError(f"{here}: encoder {encoder.name} reads samples of shape {shapes} and these have {data.shape}.")
+            raise UnfitError(
+                f"{here}: encoder {encoder.name} reads samples of shape {_shapes_of(encoder)} and these have {data.shape}."
+            )
         if objective.spec.sampling and not set(objective.spec.sampling) & set(data.sampling):
             raise UnfitError(
                 f"{here}: objective {objective.name} draws {' or '.join(objective.spec.sampling)}, "
@@ -346,7 +348,7 @@ def _encoder_of(
             if compared is not None:
                 return compared
             raise UnfitError(f"Method {method.name} takes the encoder of the method it is compared with; name one with --encoder.")
-    tracks = " or ".join(key for key in encoders)
+    tracks = " or ".join(key for key in encoders if key in TRACKS) or " or ".join(encoders)
     raise UnfitError(
         f"Method {method.name} does not fit data set {data.name}: it has an encoder for {tracks}, "
         f"and the data set belongs to {data.spec.track}; name an encoder with --encoder."
@@ -363,13 +365,18 @@ def _first_that_fits(
     for entry in entries:
         if _reads(entry.spec, data.spec):
             return entry
-    shapes = "; ".join(f"{entry.name} {' or '.join(str(shape) for shape in entry.spec.shapes or ())}" for entry in entries)
+    shapes = "; ".join(f"{entry.name} {_shapes_of(entry)}" for entry in entries)
     resizable = any(field.name == "size" for field in msgspec.structs.fields(data.spec.options))
     resize = "bring the images to one of these sizes with -o data.size=N, or " if resizable else ""
     raise UnfitError(
         f"Method {method.name} has no encoder for samples of shape {data.spec.shape}, which data set {data.name} has (it has "
         f"{shapes}); {resize}name one with --encoder."
     )
+
+
+def _shapes_of(encoder: Entry[EncoderSpec]) -> str:
+    """The sample shapes an encoder reads, such as "(any, 32, 32)"."""
+    return " or ".join(str(shape).replace("None", "any") for shape in encoder.spec.shapes or ())
 
 
 def _reads(encoder: EncoderSpec, data: DataSetSpec) -> bool:

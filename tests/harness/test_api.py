@@ -508,7 +508,7 @@ def test_without_labels_an_evaluator_that_needs_them_is_refused(tmp_path):
 
 
 def test_a_method_that_does_not_fit_ones_own_data_is_refused(tmp_path):
-    with pytest.raises(UnfitError, match="encoder image-small reads samples of shape"):
+    with pytest.raises(UnfitError, match=r"Method ae has no encoder for samples of shape \(3, 5, 5\), which data set user-.* has"):
         harness.run("ae", harness.from_arrays(np.zeros((40, 3, 5, 5), dtype=np.float32), LABELS), out=tmp_path)
 
 
