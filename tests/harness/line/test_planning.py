@@ -61,7 +61,7 @@ HERE = "Method {} does not fit data set {}: "
         ),
         (
             {"encoder": "mlp-of-nine"},
-            HERE.format("squeeze", "blobs") + "encoder mlp-of-nine reads samples of shape (9,) or (None, 2) and these have (6,).",
+            HERE.format("squeeze", "blobs") + "encoder mlp-of-nine reads samples of shape (9,) or (any, 2) and these have (6,).",
         ),
         (
             {"method": "pair"},
@@ -110,7 +110,7 @@ def test_of_several_encoders_the_first_that_fits_the_samples_is_taken(toy):
 
 
 def test_samples_that_no_encoder_of_a_method_reads_are_refused_with_the_shapes_there_are(toy):
-    sentence = r"no encoder for samples of shape \(6,\), which data set blobs has \(it has mlp-of-nine \(9,\) or \(None, 2\)\)"
+    sentence = r"no encoder for samples of shape \(6,\), which data set blobs has \(it has mlp-of-nine \(9,\) or \(any, 2\)\)"
     with pytest.raises(UnfitError, match=sentence):
         with_encoders(toy, encoders={"synthetic": ("mlp-of-nine",)}).plan()
 

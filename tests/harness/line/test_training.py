@@ -21,7 +21,7 @@ from safetensors import safe_open
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, MultiStepLR, OneCycleLR, StepLR
 
-from harness import Encoder, FrameSource, Items, Objective, Phase, PluginError, TimePairs, UnfitError, VectorSource
+from harness import Encoder, FrameSource, Items, Objective, Phase, PluginError, TimePairs, UnfitError, UsageError, VectorSource
 from harness.contracts.batches import Batch, Labelled
 from harness.contracts.training import TrainOptions
 from harness.data.epochs import IndexEpoch
@@ -987,7 +987,7 @@ def test_a_resumed_bf16_training_ends_in_the_same_bits(tmp_path):
 
 def test_cuda_without_a_gpu_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UnfitError, match="--device cpu"):
+    with pytest.raises(UsageError, match="--device cpu"):
         make_fabric("cuda", "32")
     assert resolve_device("auto") == "cpu"
     assert resolve_device("cuda") == "cuda"
