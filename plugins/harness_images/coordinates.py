@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness_images.critics import ResidualNet
+from harness_images.critics import Places, ResidualNet
 
 
 class AbsoluteCoordinates(nn.Module):
@@ -18,14 +18,15 @@ class AbsoluteCoordinates(nn.Module):
 
     def __init__(self, channels: int, latent: int, side: int) -> None:
         super().__init__()
+        self.places = Places()
         self.net = ResidualNet(channels + latent, 2 * side, 2 * side)
 
     def forward(self, local: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
         """Cross-entropy of rows plus that of columns, in nats, each averaged over the places of `local` [N, C, M, M]."""
         images, _, side, _ = local.shape
-        logits = self.net(torch.cat([local, _everywhere(y, side)], dim=1))
-        rows = torch.arange(side, device=y.device)[:, None].expand(images, side, side)
-        return _cross_entropies(logits, rows, rows.transpose(1, 2))
+        logits = self.net(torch.cat([self.places(local), _everywhere(y, side)], dim=2))
+        place = torch.arange(side * side, device=y.device).expand(images, -1)
+        return _cross_entropies(logits, place // side, place % side)
 
 
 class RelativeCoordinates(nn.Module):
@@ -34,29 +35,27 @@ class RelativeCoordinates(nn.Module):
     def __init__(self, channels: int, latent: int, side: int) -> None:
         super().__init__()
         differences = 2 * side - 1
+        self.places = Places()
         self.net = ResidualNet(2 * channels + latent, 2 * differences, 2 * differences)
 
     def forward(self, local: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
         """Cross-entropy of row differences plus that of column differences, in nats, averaged over the places of `local`."""
-        images, channels, side, _ = local.shape
-        places = side * side
+        images, _, side, _ = local.shape
+        vectors, places = self.places(local), side * side
         other = torch.rand(images, places, generator=generator, device=y.device).argsort(dim=1)
-        vectors = local.permute(0, 2, 3, 1).reshape(images * places, channels)
         first = torch.arange(images, device=y.device)[:, None] * places
-        there = vectors[(first + other).view(-1)].view(images, side, side, channels).permute(0, 3, 1, 2)
-        logits = self.net(torch.cat([local, there, _everywhere(y, side)], dim=1))
+        there = F.embedding(first + other, vectors.flatten(0, 1))
+        logits = self.net(torch.cat([vectors, there, _everywhere(y, side)], dim=2))
         here = torch.arange(places, device=y.device)
-        rows = here // side - other // side + side - 1
-        columns = here % side - other % side + side - 1
-        return _cross_entropies(logits, rows.view(images, side, side), columns.view(images, side, side))
+        return _cross_entropies(logits, here // side - other // side + side - 1, here % side - other % side + side - 1)
 
 
 def _everywhere(y: Tensor, side: int) -> Tensor:
-    """The vectors [N, D] at every place: [N, D, M, M]."""
-    return y[:, :, None, None].expand(-1, -1, side, side)
+    """The vectors [N, D] at every place: [N, M M, D]."""
+    return y[:, None].expand(-1, side * side, -1)
 
 
 def _cross_entropies(logits: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Two softmaxes over the halves of `logits` [N, 2 K, M, M] against classes [N, M, M]."""
-    of_rows, of_columns = logits.float().chunk(2, dim=1)
-    return F.cross_entropy(of_rows, rows) + F.cross_entropy(of_columns, columns)
+    """Two softmaxes over the halves of `logits` [N, M M, 2 K] against classes [N, M M]."""
+    of_rows, of_columns = logits.float().flatten(0, 1).chunk(2, dim=1)
+    return F.cross_entropy(of_rows, rows.flatten()) + F.cross_entropy(of_columns, columns.flatten())

@@ -19,40 +19,45 @@ Scores = tuple[Tensor, Tensor]
 
 
 class ResidualNet(nn.Module):
-    """A net applied to every place of a map [N, C, H, W] -> [N, units, H, W], normalised over the units.
+    """A net applied to every vector [..., C] -> [..., units], normalised over the units.
 
-    Main branch: 1x1 convolution, batch normalisation, ReLU, 1x1 convolution with a bias. Shortcut: one 1x1 convolution, begun as a
-    noisy identity where it is wide enough. LayerNorm of their sum. (rdevon/DIM, `mi_networks.py`)
+    Main branch: linear map, batch normalisation, ReLU, linear map with a bias. Shortcut: one linear map, begun as a noisy identity
+    where it is wide enough. LayerNorm of their sum. (rdevon/DIM, `mi_networks.py`, where the maps are 1x1 convolutions)
     """
 
     def __init__(self, channels: int, hidden: int, units: int) -> None:
         super().__init__()
         self.main = nn.Sequential(
-            nn.Conv2d(channels, hidden, 1, bias=False),
-            nn.BatchNorm2d(hidden),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(hidden, units, 1),
+            nn.Linear(channels, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True), nn.Linear(hidden, units)
         )
-        self.shortcut = nn.Conv2d(channels, units, 1, bias=False)
+        self.shortcut = nn.Linear(channels, units, bias=False)
         if units >= channels:
             nn.init.uniform_(self.shortcut.weight, -0.01, 0.01)
             with torch.no_grad():
                 self.shortcut.weight[range(channels), range(channels)] = 1.0
         self.norm = nn.LayerNorm(units)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, places: Tensor) -> Tensor:
-        """The map's embedding at every place."""
-        normed: Tensor = self.norm((self.main(places) + self.shortcut(places)).permute(0, 2, 3, 1))
-        return normed.permute(0, 3, 1, 2)
+    def forward(self, vectors: Tensor) -> Tensor:
+        """The embedding of every vector."""
+        rows = vectors.flatten(0, -2)
+        embedded: Tensor = self.norm(self.main(rows) + self.shortcut(rows))
+        return embedded.view(*vectors.shape[:-1], -1)
+
+
+class Places(nn.Module):
+    """The vectors of a map, place by place: [N, C, H, W] -> [N, H W, C]. No copy where the map lies channels last."""
+
+    def forward(self, local: Tensor) -> Tensor:
+        """Place row * W + column is that of the map's row and column."""
+        return local.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 class DotCritic(nn.Module):
     """Encode and dot product: u_ijl = <g(y_i), f(c_jl)>, of every global vector with every place of every image.
 
-    :param local_net: [N, C, H, W] -> [N, U, H, W].
-    :param global_net: [N, D, 1, 1] -> [N, U, 1, 1].
-    :param negatives: marginal pairs drawn for each global vector in every step; None takes all (N - 1) H W of the batch.
+    :param local_net: a map [N, C, H, W] -> its places' embeddings [N, L, U].
+    :param global_net: [N, D] -> [N, U].
+    :param negatives: marginal pairs drawn for each global vector in every step; None takes all (N - 1) L of the batch.
     """
 
     def __init__(self, local_net: nn.Module, global_net: nn.Module, negatives: int | None) -> None:
@@ -61,11 +66,10 @@ class DotCritic(nn.Module):
 
     def forward(self, local: Tensor, y: Tensor, generator: torch.Generator) -> Scores:
         """Scores of the places of `local` [N, C, H, W] and the vectors `y` [N, D]."""
-        f = self.local_net(local).permute(0, 2, 3, 1).flatten(1, 2)
-        g = self.global_net(y[:, :, None, None]).flatten(1)
+        f, g = self.local_net(local), self.global_net(y)
         images, places, units = f.shape
         with torch.autocast(y.device.type, enabled=False):  # scores reach the number of units: too large for 8 bits of bf16
-            scores = (g.float() @ f.reshape(-1, units).float().T).view(images, images, places)
+            scores = (g.float() @ f.view(-1, units).float().T).view(images, images, places)
         negative = bounds.off_diagonal(scores)
         if self.negatives is not None and self.negatives < negative.shape[1]:
             drawn = torch.rand(negative.shape, generator=generator, device=negative.device).topk(self.negatives, dim=1).indices
@@ -85,7 +89,7 @@ class ConcatCritic(nn.Module):
     def __init__(self, channels: int, latent: int, hidden: int, permutations: int) -> None:
         super().__init__()
         self.permutations = permutations
-        self.on_local = nn.Conv2d(channels, hidden, 1, bias=False)
+        self.on_local = nn.Linear(channels, hidden, bias=False)
         self.on_global = nn.Linear(latent, hidden)
         for parameter in (self.on_local.weight, *self.on_global.parameters()):  # as one layer of channels + latent inputs
             nn.init.uniform_(parameter, -((channels + latent) ** -0.5), (channels + latent) ** -0.5)
@@ -96,7 +100,7 @@ class ConcatCritic(nn.Module):
     def forward(self, local: Tensor, y: Tensor, generator: torch.Generator) -> Scores:
         """Scores of the places of `local` [N, C, H, W] and the vectors `y` [N, D]."""
         images, _, height, width = local.shape
-        c, g = self.on_local(local), self.on_global(y)
+        c, g = self.on_local(local.permute(0, 2, 3, 1)).permute(0, 3, 1, 2), self.on_global(y)
         positive: Tensor = self.rest(c + g[:, :, None, None])
         negative = []
         for _ in range(self.permutations):

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from harness import Encoder, Images, Items, Objective, ObjectiveContext, Phase, Step, UnfitError, bounds
 from harness_images.coordinates import AbsoluteCoordinates, RelativeCoordinates
-from harness_images.critics import ConcatCritic, DotCritic, ResidualNet, WholeMap
+from harness_images.critics import ConcatCritic, DotCritic, Places, ResidualNet, WholeMap
 from harness_images.prior import PriorDiscriminator, discriminator_loss, fooling_loss
 from harness_images.spec_dim import DIMOptions
 
@@ -102,7 +102,8 @@ def local_critic(encoder: Encoder, options: DIMOptions) -> nn.Module:
     if options.critic == "concat":
         return ConcatCritic(channels, latent, options.hidden, options.permutations)
     units = options.units
-    return DotCritic(ResidualNet(channels, units, units), ResidualNet(latent, units, units), options.negatives)
+    local_net = nn.Sequential(Places(), ResidualNet(channels, units, units))
+    return DotCritic(local_net, ResidualNet(latent, units, units), options.negatives)
 
 
 def global_critic(encoder: Encoder, options: DIMOptions) -> nn.Module:
@@ -120,7 +121,7 @@ def global_critic(encoder: Encoder, options: DIMOptions) -> nn.Module:
         raise UnfitError(
             "The encoder has no `above_local`, which a global dot-product critic needs; use objective.global_critic=concat."
         )
-    as_place = nn.Sequential(above(options.units), nn.Unflatten(1, (options.units, 1, 1)))
+    as_place = nn.Sequential(above(options.units), nn.Unflatten(1, (1, options.units)))
     return DotCritic(as_place, ResidualNet(latent, options.units, options.units), options.negatives)
 
 
