@@ -69,7 +69,7 @@ class DotCritic(nn.Module):
         f, g = self.local_net(local), self.global_net(y)
         images, places, units = f.shape
         with torch.autocast(y.device.type, enabled=False):  # scores reach the number of units: too large for 8 bits of bf16
-            scores = (g.float() @ f.view(-1, units).float().T).view(images, images, places)
+            scores = (g.float() @ f.reshape(-1, units).float().T).view(images, images, places)
         negative = bounds.off_diagonal(scores)
         if self.negatives is not None and self.negatives < negative.shape[1]:
             drawn = torch.rand(negative.shape, generator=generator, device=negative.device).topk(self.negatives, dim=1).indices

@@ -18,16 +18,21 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
+def as_map(vectors):
+    """[N, M M, C] -> [N, C, M, M]."""
+    return vectors.view(-1, SIDE, SIDE, vectors.shape[2]).permute(0, 3, 1, 2)
+
+
 class Noting(nn.Module):
-    """A net in place of another: it keeps what it reads, and answers with `answer` of it."""
+    """A net in place of another: it keeps what it reads of every place, and answers with `answer` of it; both seen as maps."""
 
     def __init__(self, answer):
         super().__init__()
         self.answer, self.read = answer, None
 
-    def forward(self, inputs):
-        self.read = inputs
-        return self.answer(inputs)
+    def forward(self, vectors):
+        self.read = as_map(vectors)
+        return self.answer(self.read).flatten(2).transpose(1, 2)
 
 
 def positions(images=N):
@@ -72,7 +77,7 @@ def cross_entropies_by_loops(logits, row_class, column_class):
 
 
 def test_the_absolute_task_has_m_classes_of_rows_and_m_of_columns():
-    assert AbsoluteCoordinates(CHANNELS, LATENT, SIDE).net(torch.zeros(2, CHANNELS + LATENT, 1, 1)).shape[1] == 2 * SIDE
+    assert AbsoluteCoordinates(CHANNELS, LATENT, SIDE).net(torch.zeros(2, CHANNELS + LATENT)).shape[1] == 2 * SIDE
 
 
 def test_the_absolute_task_reads_each_local_vector_with_y():
@@ -111,7 +116,7 @@ def test_a_net_that_knows_nothing_has_the_loss_of_chance(kind, classes):
 
 def test_the_relative_task_has_a_class_for_each_difference():
     net = RelativeCoordinates(CHANNELS, LATENT, SIDE).net
-    assert net(torch.zeros(2, 2 * CHANNELS + LATENT, 1, 1)).shape[1] == 2 * (2 * SIDE - 1)
+    assert net(torch.zeros(2, 2 * CHANNELS + LATENT)).shape[1] == 2 * (2 * SIDE - 1)
 
 
 def pairs_read(seed=0, images=N):

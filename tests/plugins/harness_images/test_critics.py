@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness_images.critics import ConcatCritic, DotCritic, ResidualNet, WholeMap, other_images
+from harness_images.critics import ConcatCritic, DotCritic, Places, ResidualNet, WholeMap, other_images
 
 N, CHANNELS, SIDE, LATENT, HIDDEN = 5, 6, 3, 4, 24
 PLACES = SIDE * SIDE
@@ -40,43 +40,56 @@ LOCAL, Y = normal(N, CHANNELS, SIDE, SIDE, seed=1), normal(N, LATENT, seed=2)
 # ------------------------------------------------------------------------------------------- the residual net
 
 
-def residual_by_rows(net, places):
+def residual_by_rows(net, vectors):
     """Batch statistics over all rows, and every row through plain matrices by itself."""
     first, norm, _, second = net.main
-    rows = places.permute(0, 2, 3, 1).reshape(-1, places.shape[1])
-    hidden = rows @ first.weight[:, :, 0, 0].T
+    rows = vectors.reshape(-1, vectors.shape[-1])
+    hidden = rows @ first.weight.T
     hidden = (hidden - hidden.mean(0)) / (hidden.var(0, correction=0) + norm.eps).sqrt() * norm.weight + norm.bias
     embedded = []
     for row, h in zip(rows, hidden, strict=True):
-        summed = second.weight[:, :, 0, 0] @ h.clamp(min=0) + second.bias + net.shortcut.weight[:, :, 0, 0] @ row
+        summed = second.weight @ h.clamp(min=0) + second.bias + net.shortcut.weight @ row
         centred = summed - summed.mean()
         embedded.append(centred / (centred.square().mean() + net.norm.eps).sqrt() * net.norm.weight + net.norm.bias)
-    images, _, height, width = places.shape
-    return torch.stack(embedded).view(images, height, width, -1).permute(0, 3, 1, 2)
+    return torch.stack(embedded).view(*vectors.shape[:-1], -1)
+
+
+VECTORS = Places()(LOCAL)
+
+
+def test_places_are_the_vectors_of_the_map_row_by_row():
+    expected = [[LOCAL[i, :, row, column].tolist() for row in range(SIDE) for column in range(SIDE)] for i in range(N)]
+    assert VECTORS.tolist() == expected
+
+
+def test_places_of_a_map_that_lies_channels_last_are_no_copy():
+    local = LOCAL.to(memory_format=torch.channels_last)
+    assert Places()(local).data_ptr() == local.data_ptr()
 
 
 @pytest.mark.parametrize(("hidden", "units"), [(8, 8), (7, 3)])
 def test_the_residual_net_is_that_of_plain_matrices_row_by_row(hidden, units):
     net = shaken(ResidualNet(CHANNELS, hidden, units))
-    torch.testing.assert_close(net(LOCAL), residual_by_rows(net, LOCAL), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(net(VECTORS), residual_by_rows(net, VECTORS), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(net(VECTORS[:, 0]), residual_by_rows(net, VECTORS[:, 0]), rtol=1e-4, atol=1e-5)
 
 
 def test_the_embedding_of_a_place_is_normalised_over_the_units():
-    embedded = ResidualNet(CHANNELS, 8, 8)(LOCAL)
-    torch.testing.assert_close(embedded.mean(dim=1), torch.zeros(N, SIDE, SIDE), rtol=0, atol=1e-5)
-    torch.testing.assert_close(embedded.square().mean(dim=1), torch.ones(N, SIDE, SIDE), rtol=0, atol=1e-3)
+    embedded = ResidualNet(CHANNELS, 8, 8)(VECTORS)
+    torch.testing.assert_close(embedded.mean(dim=2), torch.zeros(N, PLACES), rtol=0, atol=1e-5)
+    torch.testing.assert_close(embedded.square().mean(dim=2), torch.ones(N, PLACES), rtol=0, atol=1e-3)
 
 
 def test_no_place_is_mixed_with_another():
     net = shaken(ResidualNet(CHANNELS, 8, 8)).eval()
-    changed = LOCAL.clone()
-    changed[2, :, 1, 0] += 1
-    moved = (net(changed) != net(LOCAL)).any(dim=1)
-    assert moved.nonzero().tolist() == [[2, 1, 0]]
+    changed = VECTORS.clone()
+    changed[2, 3] += 1
+    moved = (net(changed) != net(VECTORS)).any(dim=2)
+    assert moved.nonzero().tolist() == [[2, 3]]
 
 
 def test_the_shortcut_begins_as_a_noisy_identity():
-    weight = ResidualNet(CHANNELS, 4, 9).shortcut.weight.detach()[:, :, 0, 0]
+    weight = ResidualNet(CHANNELS, 4, 9).shortcut.weight.detach()
     noise = weight - torch.eye(9, CHANNELS)
     assert torch.equal(weight.diagonal(), torch.ones(CHANNELS))
     assert 0.005 < noise.abs().max() <= 0.01
@@ -90,8 +103,8 @@ def test_a_shortcut_that_is_too_narrow_for_an_identity_begins_as_any_layer():
 
 def test_only_the_last_layer_of_the_main_branch_has_a_bias():
     net = ResidualNet(CHANNELS, 8, 8)
-    convolutions = [module for module in net.modules() if isinstance(module, nn.Conv2d)]
-    assert [convolution for convolution in convolutions if convolution.bias is not None] == [net.main[-1]]
+    maps = [module for module in net.modules() if isinstance(module, nn.Linear)]
+    assert [each for each in maps if each.bias is not None] == [net.main[-1]]
 
 
 # ------------------------------------------------------------------------------------ encode and dot product
@@ -99,7 +112,17 @@ def test_only_the_last_layer_of_the_main_branch_has_a_bias():
 
 def bare(negatives=None):
     """A critic that embeds nothing: scores are inner products of what it is given."""
-    return DotCritic(nn.Identity(), nn.Identity(), negatives)
+    return DotCritic(Places(), nn.Identity(), negatives)
+
+
+def residual(units, negatives=None):
+    """The critic of the paper."""
+    return DotCritic(nn.Sequential(Places(), ResidualNet(CHANNELS, units, units)), ResidualNet(LATENT, units, units), negatives)
+
+
+def on_embeddings(f, g):
+    """Scores of embedded places [N, L, U] and global vectors [N, U]."""
+    return DotCritic(nn.Identity(), nn.Identity(), None)(f, g, seeded())
 
 
 def test_scores_are_inner_products():
@@ -115,9 +138,9 @@ def test_scores_are_inner_products():
 
 
 def test_scores_are_inner_products_of_both_embeddings():
-    critic = DotCritic(ResidualNet(CHANNELS, 8, 8), ResidualNet(LATENT, 8, 8), None)
-    f, g = critic.local_net(LOCAL), critic.global_net(Y[:, :, None, None]).flatten(1)
-    for mine, expected in zip(critic(LOCAL, Y, seeded()), bare()(f, g, seeded()), strict=True):
+    critic = residual(8)
+    f, g = critic.local_net(LOCAL), critic.global_net(Y)
+    for mine, expected in zip(critic(LOCAL, Y, seeded()), on_embeddings(f, g), strict=True):
         torch.testing.assert_close(mine, expected)
 
 
@@ -173,11 +196,11 @@ def test_drawing_negatives_leaves_the_joint_pairs_as_they_are():
 
 
 def test_in_bfloat16_scores_are_computed_in_float32():
-    critic = DotCritic(ResidualNet(CHANNELS, 64, 64), ResidualNet(LATENT, 64, 64), None)
+    critic = residual(64)
     with torch.autocast("cpu", torch.bfloat16):
-        f, g = critic.local_net(LOCAL), critic.global_net(Y[:, :, None, None]).flatten(1)
+        f, g = critic.local_net(LOCAL), critic.global_net(Y)
         scores = critic(LOCAL, Y, seeded())
-    for mine, exact in zip(scores, bare()(f.float(), g.float(), seeded()), strict=True):
+    for mine, exact in zip(scores, on_embeddings(f.float(), g.float()), strict=True):
         assert mine.dtype == torch.float32
         torch.testing.assert_close(mine, exact, rtol=1e-5, atol=1e-5)
 
@@ -187,7 +210,7 @@ def test_in_bfloat16_scores_are_computed_in_float32():
 
 def concat_scores(critic, local, y):
     """[i, j, l]: the global vector of i copied to every place of j's map, one concatenated input, three 1x1 convolutions."""
-    first = torch.cat([critic.on_local.weight, critic.on_global.weight[:, :, None, None]], dim=1)
+    first = torch.cat([critic.on_local.weight, critic.on_global.weight], dim=1)[:, :, None, None]
     _, second, _, third = critic.rest
     images, _, height, width = local.shape
     scores = torch.empty(images, images, height * width)
@@ -254,7 +277,7 @@ def test_gradients_are_those_of_the_concatenated_input():
     found = partners(negative.detach(), concat_scores(critic, LOCAL, Y))
     (mine,) = torch.autograd.grad(positive.sin().sum() + negative.cos().sum(), y)
 
-    first = torch.cat([critic.on_local.weight, critic.on_global.weight[:, :, None, None]], dim=1)[:, :, 0, 0]
+    first = torch.cat([critic.on_local.weight, critic.on_global.weight], dim=1)
     _, second, _, third = critic.rest
     total = torch.zeros(())
     for i, place in product(range(N), range(PLACES)):
@@ -275,7 +298,8 @@ def test_the_first_layer_begins_as_one_layer_of_all_its_inputs():
 def test_two_hidden_layers_and_one_score():
     critic = ConcatCritic(CHANNELS, LATENT, 512, 1)
     sizes = [(layer.in_channels, layer.out_channels) for layer in critic.modules() if isinstance(layer, nn.Conv2d)]
-    assert sizes == [(CHANNELS, 512), (512, 512), (512, 1)]
+    assert sizes == [(512, 512), (512, 1)]
+    assert (critic.on_local.in_features, critic.on_local.out_features) == (CHANNELS, 512)
     assert (critic.on_global.in_features, critic.on_global.out_features) == (LATENT, 512)
 
 
@@ -285,7 +309,7 @@ def test_two_hidden_layers_and_one_score():
 def test_the_whole_map_is_flattened_and_concatenated():
     whole = WholeMap(shaken(ConcatCritic(CHANNELS * PLACES, LATENT, HIDDEN, 1)))
     inner = whole.critic
-    first = torch.cat([inner.on_local.weight[:, :, 0, 0], inner.on_global.weight], dim=1)
+    first = torch.cat([inner.on_local.weight, inner.on_global.weight], dim=1)
     _, second, _, third = inner.rest
     scores = torch.empty(N, N, 1)
     for i, j in product(range(N), repeat=2):
@@ -371,7 +395,7 @@ class Counting(TorchDispatchMode):
 
 @pytest.mark.parametrize(
     "critic",
-    [DotCritic(ResidualNet(CHANNELS, 8, 8), ResidualNet(LATENT, 8, 8), 5), concat(permutations=2)],
+    [residual(8, negatives=5), concat(permutations=2)],
     ids=["dot", "concat"],
 )
 def test_more_images_take_no_more_operations(critic):

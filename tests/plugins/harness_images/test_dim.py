@@ -93,9 +93,9 @@ def infomax(objective, batch=None, seed=0):
 
 def pairs_by_loops(critic, encoded):
     """Scores {(i, place): u} of joint and {(i, j, place): u} of marginal pairs, one inner product after another."""
-    f, g = critic.local_net(encoded.local).flatten(2), critic.global_net(encoded.y[:, :, None, None]).flatten(1)
-    n, _, places = f.shape
-    scores = {(i, j, place): g[i] @ f[j, :, place] for i, j, place in product(range(n), range(n), range(places))}
+    f, g = critic.local_net(encoded.local), critic.global_net(encoded.y)
+    n, places, _ = f.shape
+    scores = {(i, j, place): g[i] @ f[j, place] for i, j, place in product(range(n), range(n), range(places))}
     joint = {(i, place): u for (i, j, place), u in scores.items() if i == j}
     return joint, {pair: u for pair, u in scores.items() if pair[0] != pair[1]}
 
