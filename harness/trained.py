@@ -101,7 +101,12 @@ def load_run(folder: Path, catalog: Catalog, *, device: str) -> TrainedRun:
     files = RunFolder(folder)
     trained = files.trained(run.identity)
     if trained is None:
-        raise UsageError(f"{folder} holds no finished training; run `harness run` again to finish it.")
+        if files.checkpoint.exists():
+            raise UsageError(f"{folder} holds no finished training; the run's own command continues it.")
+        raise UsageError(
+            f"{folder} holds no finished training, or not the model that was trained; "
+            "the run's own command with --rerun trains anew."
+        )
     encoder = build_encoder(run, catalog, trained.description)
     modules: Mapping[str, nn.Module] = {}
     if run.trains:

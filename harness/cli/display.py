@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -59,12 +60,13 @@ def show_plan(work: Sequence[Pending], *, as_json: bool) -> None:
         ]
         print_json(document)
         return
+    titles = _titles(work)
     for each in work:
         cells = ", ".join(
             f"{cell.evaluator.name} on {cell.feature}{'' if cell in each.missing else ' (recorded)'}" for cell in each.run.cells
         )
         mark = "  [reference]" if each.run.reference else ""
-        click.echo(f"{each.run.name}{mark}: {_length(each.run)}; {cells}")
+        click.echo(f"{titles[each.run.identity.sha256]}{mark}: {_length(each.run)}; {cells}")
     missing = sum(len(each.missing) for each in work)
     click.echo(f"{missing} of {sum(len(each.run.cells) for each in work)} cells would be computed.")
 
@@ -82,6 +84,34 @@ def announce(work: Sequence[Pending], settings: Settings) -> None:
         f"budget {first.budget}{_estimate(compared, settings)}.",
         err=True,
     )
+
+
+def _titles(work: Sequence[Pending]) -> dict[str, str]:
+    """The names of runs by their ids; runs of one name have the options after it in which they differ."""
+    alike: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    for each in work:
+        alike[each.run.name][each.run.identity.sha256] = _choices(each.run)
+    titles = {}
+    for name, runs in alike.items():
+        keys = dict.fromkeys(key for choices in runs.values() for key in choices)
+        telling = [key for key in keys if len({repr(choices.get(key)) for choices in runs.values()}) > 1]
+        for sha256, choices in runs.items():
+            own = _pairs({key: choices[key] for key in telling if key in choices})
+            titles[sha256] = f"{name} ({own})" if own else name
+    return titles
+
+
+def _choices(run: PlannedRun) -> dict[str, Any]:
+    """What was chosen for a run: {"encoder": "gcn", "objective.lr": 1e-3, "train.epochs": 20, ...}."""
+    identity = run.identity
+    parts: dict[str, Mapping[str, Any]] = {
+        "data": identity.data.options,
+        "encoder": identity.encoder.options,
+        "objective": identity.objective.options,
+        "train": msgspec.structs.asdict(identity.training),
+    }
+    options = {f"{part}.{key}": value for part, values in parts.items() for key, value in values.items()}
+    return {"protocol": identity.protocol.id, "encoder": identity.encoder.name, **options}
 
 
 def _length(run: PlannedRun) -> str:
@@ -132,7 +162,7 @@ class _Lines:
     """Progress as plain lines on stderr."""
 
     def __init__(self, work: Sequence[Pending]) -> None:
-        self._runs, self._begun = len(work), 0
+        self._runs, self._begun, self._titles = len(work), 0, _titles(work)
         self._started = self._last = time.monotonic()
         self._first_step = 0
 
@@ -145,7 +175,7 @@ class _Lines:
         self._begun += 1
         self._started = self._last = time.monotonic()
         self._first_step = -1
-        click.echo(f"[{self._begun}/{self._runs}] {run.name}", err=True)
+        click.echo(f"[{self._begun}/{self._runs}] {self._titles[run.identity.sha256]}", err=True)
 
     @hookimpl
     def harness_step_finished(self, run: PlannedRun, step: int, total: int | None, terms: Mapping[str, float]) -> None:
@@ -183,6 +213,7 @@ class _Live:
             console=Console(stderr=True),
             transient=True,
         )
+        self._titles = _titles(work)
         self._cells: TaskID = self._bars.add_task("cells", total=sum(len(each.missing) for each in work), terms="")
         self._steps: TaskID | None = None
 
@@ -195,7 +226,7 @@ class _Live:
     @hookimpl
     def harness_run_started(self, run: PlannedRun) -> None:
         self._drop_steps()
-        self._bars.update(self._cells, terms=run.name)
+        self._bars.update(self._cells, terms=self._titles[run.identity.sha256])
 
     @hookimpl
     def harness_step_finished(self, run: PlannedRun, step: int, total: int | None, terms: Mapping[str, float]) -> None:
@@ -240,17 +271,19 @@ def show_results(outcome: Outcome, plan: Plan, catalog: Catalog, settings: Setti
 
     console = Console(highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=110)
+        console = Console(highlight=False, width=132)
     tables = [
         table for table in build_board(outcome.records, catalog.published()).tables if table.metric is None or table.metric.primary
     ]
     planned = list(dict.fromkeys((cell.feature, cell.evaluator.name) for _, cell in plan.cells))
+    rows = {table.id: _rows(table) for table in tables}
+    widths = [max(map(len, texts)) for texts in zip(*(texts for lines in rows.values() for texts, _ in lines), strict=True)]
     for data in dict.fromkeys(table.data.name for table in tables):
         shown = [table for table in tables if table.data.name == data]
         shown.sort(key=lambda table: _place(planned, (table.feature, table.evaluator.name)))
         several = len({repr(sorted(table.data.options.items())) for table in shown}) > 1
         for table in shown:
-            console.print(_grid(table, with_options=several))
+            console.print(_grid(_measured(table, with_options=several), rows[table.id], widths))
     for record in outcome.records:
         if record.error is not None:
             click.echo(f"{record.status}: {plan_name(record)}: {record.error.message}", err=True)
@@ -269,25 +302,45 @@ def plan_name(record: Record) -> str:
     return f"{identity.method.name} on {identity.data.name}, seed {identity.seed}, {identity.evaluator.name} on {identity.feature}"
 
 
-def _grid(table: Table, *, with_options: bool) -> Any:
-    """One table of the board; columns have the same width in all of them."""
+_COLUMNS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("method", {}),
+    ("mean ± encoders", {"justify": "right", "no_wrap": True}),
+    ("seeds", {"justify": "right", "no_wrap": True}),
+    ("± within", {"justify": "right", "no_wrap": True}),
+    ("published", {"justify": "right", "no_wrap": True}),
+    ("", {"style": "dim"}),
+)
+_LONGEST = 40
+"""A longer name is broken on a narrow terminal."""
+
+
+def _rows(table: Table) -> list[tuple[list[str], str | None]]:
+    """The lines of a table with their style: measured rows, then numbers that are published only, the best first."""
+    from rich.markup import escape
+
+    lines: list[tuple[list[str], str | None]] = [(_row(row), "dim" if row.reference else None) for row in table.rows]
+    for number in table.published_only:
+        lines.append(([escape(number.method), "", "", "", _published(number), "published only"], "dim"))
+    return lines
+
+
+def _grid(title: str, rows: Sequence[tuple[list[str], str | None]], widths: Sequence[int]) -> Any:
+    """One table of the board with the columns that are used in any; they have the same width in all.
+
+    :param widths: of each column, that of its longest text in any table; 0 where all are empty.
+    """
     from rich import box
     from rich.markup import escape
     from rich.table import Table as RichTable
 
     grid = RichTable(
-        box=box.SIMPLE_HEAD, title=escape(_measured(table, with_options=with_options)), title_justify="left", title_style="bold"
+        box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False, title=escape(title), title_justify="left", title_style="bold"
     )
-    grid.add_column("method", no_wrap=True, min_width=28)
-    grid.add_column("mean ± encoders", justify="right", no_wrap=True)
-    grid.add_column("seeds", justify="right")
-    grid.add_column("± within", justify="right", no_wrap=True, min_width=11)
-    grid.add_column("published", justify="right", no_wrap=True, min_width=12)
-    grid.add_column("", style="dim", min_width=20)
-    for row in table.rows:
-        grid.add_row(*_row(row), style="dim" if row.reference else None)
-    for number in table.published_only:
-        grid.add_row(escape(number.method), "", "", "", _published(number), "published only", style="dim")
+    for (heading, form), width in zip(_COLUMNS, widths, strict=True):
+        if width:
+            grid.add_column(heading, min_width=min(width, _LONGEST), **form)
+    for texts, style in rows:
+        grid.add_row(*(text for text, width in zip(texts, widths, strict=True) if width), style=style)
     return grid
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,12 +51,13 @@ def list_parts(kind: str | None, as_json: bool) -> None:
         if kind is None:
             click.secho(each, bold=True)
         for entry in entries:
-            click.echo(f"  {entry.name:<{width}}{entry.spec.summary}{_owner(entry)}")
+            aliases = getattr(entry.spec, "aliases", ())
+            also = f" (also {', '.join(aliases)})" if aliases else ""
+            click.echo(f"  {entry.name:<{width}}{entry.spec.summary}{also}{_owner(entry)}")
         if each == "datasets":
             for entry in families:
-                click.echo(
-                    f"  {entry.name + ':ARG':<{width}}{entry.spec.summary} (for example {entry.spec.example}){_owner(entry)}"
-                )
+                example = f"{entry.spec.summary.rstrip('.')}; for example {entry.spec.example}."
+                click.echo(f"  {entry.name + ':ARG':<{width}}{example}{_owner(entry)}")
 
 
 @click.command()
@@ -186,20 +188,37 @@ def _show(entry: Entry[Any], catalog: Catalog) -> None:
     click.echo(f"  {entry.spec.summary}")
     click.echo(f"  from plugin {entry.plugin} ({entry.distribution} {entry.version})")
     for key, value in details["spec"].items():
-        if key not in ("name", "summary", "build") and value not in (None, (), [], {}, ""):
-            click.echo(f"  {key.replace('_', ' ')}: {_words(value)}")
+        if key in ("name", "summary", "build") or value in (None, (), [], {}, ""):
+            continue
+        label = key.replace("_", " ")
+        if isinstance(value, dict):
+            click.echo(f"  {label}")
+            for name, part in value.items():
+                if part is not None:
+                    click.echo(f"    {name}: {_words(part)}")
+        else:
+            words = entry.spec.shapes_in_words if key == "shapes" else _words(value)
+            click.echo(f"  {label}: {words}".replace("\n", "\n    "))
     if details.get("options"):
         click.secho("  options", bold=True)
         for option in details["options"]:
             click.echo(f"    {option['name']} = {_words(option['default'])}  ({option['type']}) {option['description']}")
     if details.get("published"):
         click.secho("  published", bold=True)
-        for number in details["published"]:
-            spread = "" if number["std"] is None else f" ± {number['std']}"
-            click.echo(
-                f"    {number['method']} on {number['data']}, {number['evaluator']} {number['metric']}: "
-                f"{number['value']}{spread} ({number['distance']} protocol; {number['source']})"
-            )
+        for line in _published(details["published"]):
+            click.echo(f"    {line}")
+
+
+def _published(numbers: list[dict[str, Any]]) -> list[str]:
+    """Published numbers in words; one line for those that differ by feature alone."""
+    lines: dict[tuple[str, str], list[str]] = {}
+    for number in numbers:
+        options = f" ({_words(number['data_options'])})" if number["data_options"] else ""
+        head = f"{number['method']} on {number['data']}{options}, {number['evaluator']} {number['metric']}: "
+        spread = "" if number["std"] is None else f" ± {number['std']}"
+        value = f"{number['value']}{spread}" + (f" on {number['feature']}" if number["feature"] else "")
+        lines.setdefault((head, f" ({number['distance']} protocol; {number['source']})"), []).append(value)
+    return [head + ", ".join(values) + source for (head, source), values in lines.items()]
 
 
 def _counted(kind: str, number: int) -> str:
@@ -215,7 +234,20 @@ def _words(value: Any) -> str:
         return ", ".join(value)
     if isinstance(value, list | tuple) and value and all(isinstance(item, dict) and "name" in item for item in value):
         return "; ".join(f"{item['name']} {item.get('description', '')}".strip() for item in value)
+    if isinstance(value, list | tuple) and value and all(isinstance(item, dict) and "path" in item for item in value):
+        return ", ".join(item["path"] for item in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={_words(part)}" for key, part in _leaves(value))
     return msgspec.json.encode(value).decode()
+
+
+def _leaves(tree: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of a dictionary of dictionaries under dotted keys: ("objective.lr", 0.001)."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{before}{key}.")
+        else:
+            yield before + key, value
 
 
 def _owner(entry: Entry[Any]) -> str:

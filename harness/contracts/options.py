@@ -158,7 +158,8 @@ def _place(part: str, message: str, merged: Mapping[str, Any], options: type[Opt
     key = where.rstrip("`").split("[")[0].split(".")[0]
     if reason.startswith("Invalid enum value"):
         words = next(field.type for field in describe_options(options) if field.name == key)
-        reason = f"Expected one of {words}"
+        near = difflib.get_close_matches(str(merged.get(key)), words.split(" | "), n=1)
+        reason = f"Did you mean {near[0]}? It is one of {words}" if near else f"Expected one of {words}"
     if key in merged:
         return f"{part}.{key}={merged[key]!r}: {reason[0].lower()}{reason[1:]}"
     return f"{part}: {reason[0].lower()}{reason[1:]}"

@@ -175,6 +175,16 @@ class EncoderSpec(Spec, frozen=True, kw_only=True):
             )
         )
 
+    @property
+    def shapes_in_words(self) -> str:
+        """The sample shapes it fits, such as "(any, 32, 32) or (any, 64, 64)"."""
+        return "any" if self.shapes is None else " or ".join(shape_in_words(shape) for shape in self.shapes)
+
+
+def shape_in_words(shape: tuple[int | None, ...] | None) -> str:
+    """A sample shape as messages write it, "any" for what is not fixed: "(any, 32, 32)"."""
+    return str(shape).replace("None", "any")
+
 
 class ObjectiveSpec(Spec, frozen=True, kw_only=True):
     """What an encoder is trained for.

@@ -115,8 +115,8 @@ def _tables(
                 feature=feature,
                 metric=quantity,
                 rows=built,
-                published_only=tuple(
-                    _published(number, None) for number in matching if number.method not in present and number.feature in here
+                published_only=_best_first(
+                    (number for number in matching if number.method not in present and number.feature in here), quantity
                 ),
             )
         )
@@ -314,6 +314,14 @@ def _ranked(rows: Sequence[Row], quantity: Quantity | None) -> tuple[Row, ...]:
         return row.mean is None, merit, row.method, row.encoder, row.feature, row.id
 
     return tuple(sorted(ranked, key=order))
+
+
+def _best_first(numbers: Iterable[PublishedNumber], quantity: Quantity | None) -> tuple[Published, ...]:
+    """Published numbers without a row of ours; by method where neither direction is better."""
+    direction = quantity.higher_is_better if quantity else None
+    sign = 0.0 if direction is None else -1.0 if direction else 1.0
+    ordered = sorted(numbers, key=lambda number: (sign * number.value, number.method, number.value, number.source))
+    return tuple(_published(number, None) for number in ordered)
 
 
 def _signed(interval: tuple[float, float], sign: float) -> tuple[float, float]:

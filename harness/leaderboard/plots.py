@@ -37,28 +37,31 @@ class Picture:
 
 @dataclass(frozen=True)
 class Plot:
-    """The plot of a table: its ticks, and a picture for each row."""
+    """The plot of a table: its ticks, and a picture for each row and for each number that is published only."""
 
     width: str
     ticks: tuple[Tick, ...]
     rows: tuple[Picture, ...]
+    published_only: tuple[Picture, ...]
 
     @property
     def has_beyond(self) -> bool:
         """Whether a row lies outside of the axis."""
-        return any(row.beyond for row in self.rows)
+        return any(row.beyond for row in (*self.rows, *self.published_only))
 
 
 def plot_of(table: Table) -> Plot | None:
     """The plot of a table, or None where there is nothing to draw.
 
-    The axis holds all compared rows, and the reference rows unless several compared ones would be left with less than half of it:
-    a row far below all others is shown as an arrow. Two seeds have an interval a dozen standard deviations wide, which is left out.
+    The axis holds all compared rows, and the reference rows and the numbers that are published only unless several compared ones
+    would be left with less than half of it: a row far below all others is shown as an arrow. Two seeds have an interval a dozen
+    standard deviations wide, which is left out.
     """
     compared = [value for row in table.rows if not row.reference for value in _extent(row)]
     references = [value for row in table.rows if row.reference for value in _extent(row)]
     if not compared and not references:
         return None
+    references += [number.value for number in table.published_only]
     low, high = min(compared or references), max(compared or references)
     several = sum(bool(_extent(row)) for row in table.rows if not row.reference) > 1
     if several and high - low > RELATIVELY_NOTHING * max(abs(low), abs(high)):
@@ -67,7 +70,12 @@ def plot_of(table: Table) -> Plot | None:
     if not math.isfinite(high - low):
         return None
     axis = _Axis(low, high)
-    return Plot(width=f"{WIDTH:.0f}", ticks=axis.ticks(), rows=tuple(_picture(row, axis) for row in table.rows))
+    return Plot(
+        width=f"{WIDTH:.0f}",
+        ticks=axis.ticks(),
+        rows=tuple(_picture(row, axis) for row in table.rows),
+        published_only=tuple(_place(number.value, axis) for number in table.published_only),
+    )
 
 
 def _extent(row: Row) -> list[float]:
@@ -92,6 +100,13 @@ def _picture(row: Row, axis: _Axis) -> Picture:
         seeds=tuple(axis.x(cell.value) for cell in row.cells if cell.value is not None),
         published=tuple(axis.x(number.value) for number in row.published),
     )
+
+
+def _place(value: float, axis: _Axis) -> Picture:
+    """A published number by itself."""
+    if axis.low <= value <= axis.high:
+        return Picture(published=(axis.x(value),))
+    return Picture(beyond="low" if value < axis.low else "high")
 
 
 class _Axis:

@@ -77,4 +77,6 @@ def read_run(folder: Path) -> PlannedRun:
     except FileNotFoundError:
         raise UsageError(f"{folder} is not a run folder: it has no run.json; `harness runs list` shows the runs.") from None
     except (OSError, msgspec.DecodeError) as error:
-        raise UsageError(f"{folder / 'run.json'} cannot be read: {error}.") from None
+        raise UsageError(
+            f"{folder / 'run.json'} cannot be read ({error}); the run's own command with --rerun makes it anew."
+        ) from None

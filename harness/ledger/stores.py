@@ -142,6 +142,10 @@ def _entries(folder: Path) -> list[Path]:
         return sorted(folder.iterdir())
     except FileNotFoundError:
         return []
+    except NotADirectoryError:
+        raise StorageError(
+            f"The store's folder {folder} could not be read: a part of its path is a file; choose another."
+        ) from None
     except OSError as error:
         raise StorageError(f"The store's folder {folder} could not be read: {error.strerror or error}.") from error
 

@@ -40,10 +40,12 @@ def check_shape(run: PlannedRun, catalog: Catalog, description: Description) -> 
     """Raise UnfitError for samples of a shape that the run's encoder does not read; planning could not know every shape."""
     entry = catalog.encoder(run.parts["encoder"])
     if not entry.spec.reads(description.shape):
-        shapes = " or ".join(str(shape) for shape in entry.spec.shapes or ())
+        fitting = [other.name for other in catalog.entries("encoder") if other.spec.shapes and other.spec.reads(description.shape)]
+        advice = f"{' or '.join(fitting)} reads them" if fitting else "`harness list encoders` shows the others"
         raise UnfitError(
-            f"Encoder {entry.name} reads samples of shape {shapes}, and those of data set {run.identity.data.name} have "
-            f"{description.shape}; name another with --encoder (`harness list encoders`), or bring the data to this shape."
+            f"Encoder {entry.name} reads samples of shape {entry.spec.shapes_in_words}, and those of data set "
+            f"{run.identity.data.name} have {description.shape}; name another with --encoder ({advice}), or bring the data to this "
+            "shape."
         )
 
 

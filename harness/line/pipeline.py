@@ -6,6 +6,7 @@ files in the run's own folder and records in the store.
 
 from __future__ import annotations
 
+import logging
 import time
 import traceback
 from collections.abc import Sequence
@@ -54,6 +55,7 @@ from harness.line.representation import Represented, represent
 from harness.line.streams import LabelTable
 from harness.line.training import Trainer
 
+_LOG = logging.getLogger(__name__)
 _TRACEBACK_LINES = 12
 
 
@@ -143,7 +145,7 @@ class _Computation:
             begun = read_document(self.folder.checkpoint)
             threads, device = int(begun["threads"]), str(begun["device"])
         except (OSError, ValueError, KeyError, SafetensorError):
-            self.folder.forget_training()
+            self._begin_anew("what was interrupted cannot be read")
             return
         if device != self.fabric.device.type:
             raise UsageError(
@@ -152,7 +154,11 @@ class _Computation:
         if self.workplace.threads is None:
             torch.set_num_threads(threads)
         elif threads != self.workplace.threads:
-            self.folder.forget_training()
+            self._begin_anew(f"what was interrupted had --threads {threads}")
+
+    def _begin_anew(self, why: str) -> None:
+        _LOG.warning("The training in %s begins anew: %s.", self.folder.path, why)
+        self.folder.forget_training()
 
     def _trainer(self, objective: Objective) -> Trainer:
         training, dataset = self.run.identity.training, self.data.dataset

@@ -24,6 +24,7 @@ from harness.contracts.specs import (
     ProtocolSpec,
     Recipe,
     Spec,
+    shape_in_words,
 )
 from harness.contracts.training import TrainOptions
 from harness.errors import OptionError, UnfitError, UnknownNameError, UnpinnedDataError
@@ -121,7 +122,7 @@ def plan_evaluation(
         if name not in offered:
             raise UnknownNameError(f"feature of encoder {encoder.name}", name, nearest(name, offered), offered)
     for entry in entries:
-        _check_evaluator(entry, data)
+        _check_evaluator(entry, data, catalog)
         _check_installed(entry, catalog)
     cells = tuple(_cell(entry, feature, run.budget, typed) for feature in chosen for entry in entries)
     return msgspec.structs.replace(run, cells=cells, passed={**run.passed, "options": [*run.passed.get("options", []), *options]})
@@ -237,10 +238,13 @@ class _Draft:
         here = f"Method {method.name} does not fit data set {self.data.name}"
         if "*" not in encoder.spec.kinds and data.kind not in encoder.spec.kinds:
             kinds = " or ".join(encoder.spec.kinds)
-            raise UnfitError(f"{here}: encoder {encoder.name} reads {kinds} batches and the data set gives {data.kind} batches.")
+            raise UnfitError(
+                f"{here}: encoder {encoder.name} reads batches of {kinds} and the data set gives batches of {data.kind}."
+            )
         if not encoder.spec.reads(data.shape):
             raise UnfitError(
-                f"{here}: encoder {encoder.name} reads samples of shape {_shapes_of(encoder)} and these have {data.shape}."
+                f"{here}: encoder {encoder.name} reads samples of shape {encoder.spec.shapes_in_words} and these have "
+                f"{shape_in_words(data.shape)}{self._encoders_that_fit(method)}."
             )
         if objective.spec.sampling and not set(objective.spec.sampling) & set(data.sampling):
             raise UnfitError(
@@ -254,10 +258,17 @@ class _Draft:
         if objective.spec.supervised and "labels" not in data.annotations:
             raise UnfitError(f"{here}: objective {objective.name} is supervised and the data set has no labels.")
         for evaluator in self.evaluators:
-            _check_evaluator(evaluator, self.data)
+            _check_evaluator(evaluator, self.data, self.catalog)
         parts: Iterable[Entry[Any]] = (self.data, encoder, objective, *self.evaluators)
         for part in parts:
             _check_installed(part, self.catalog)
+
+    def _encoders_that_fit(self, method: Entry[MethodSpec]) -> str:
+        """The end of a refusal: the encoders named by the method that do read these samples."""
+        named = {name for names in method.spec.encoders.values() for name in ((names,) if isinstance(names, str) else names)}
+        entries = [self.catalog.encoder(name) for name in sorted(named - {"*"})]
+        fitting = [entry.name for entry in entries if _reads(entry.spec, self.data.spec)]
+        return f"; {' or '.join(fitting)} reads them" if fitting else ""
 
 
 def _evaluators(names: Iterable[str], catalog: Catalog) -> list[Entry[EvaluatorSpec]]:
@@ -272,12 +283,20 @@ def _cell(evaluator: Entry[EvaluatorSpec], feature: str, budget: str, typed: Map
     return Cell(part=evaluator.full_name, evaluator=_component(evaluator, options), feature=feature)
 
 
-def _check_evaluator(evaluator: Entry[EvaluatorSpec], data: Entry[DataSetSpec]) -> None:
+def _check_evaluator(evaluator: Entry[EvaluatorSpec], data: Entry[DataSetSpec], catalog: Catalog) -> None:
     if data.spec.track not in evaluator.spec.tracks:
         raise UnfitError(f"Evaluator {evaluator.name} does not judge the {data.spec.track} track.")
     for need in ("labels", "factors", "truth"):
         if need in evaluator.spec.needs and need not in data.spec.annotations:
-            raise UnfitError(f"Evaluator {evaluator.name} needs {need}, and data set {data.name} has none.")
+            others = [entry.name for entry in catalog.entries("evaluator") if _can_judge(entry, data.spec, catalog)]
+            advice = f"those that can judge it are {', '.join(others)}" if others else "no installed evaluator does without"
+            raise UnfitError(f"Evaluator {evaluator.name} needs {need}, and data set {data.name} has none; {advice}.")
+
+
+def _can_judge(evaluator: Entry[EvaluatorSpec], data: DataSetSpec, catalog: Catalog) -> bool:
+    needed = {"labels", "factors", "truth"} & set(evaluator.spec.needs)
+    fits = data.track in evaluator.spec.tracks and needed <= set(data.annotations)
+    return fits and not catalog.missing_requirements(evaluator)
 
 
 def _check_installed(part: Entry[Any], catalog: Catalog) -> None:
@@ -351,8 +370,26 @@ def _encoder_of(
     tracks = " or ".join(key for key in encoders if key in TRACKS) or " or ".join(encoders)
     raise UnfitError(
         f"Method {method.name} does not fit data set {data.name}: it has an encoder for {tracks}, "
-        f"and the data set belongs to {data.spec.track}; name an encoder with --encoder."
+        f"and the data set belongs to {data.spec.track}; {_what_fits(method, data, catalog)}."
     )
+
+
+def _what_fits(method: Entry[MethodSpec], data: Entry[DataSetSpec], catalog: Catalog) -> str:
+    """What to do where a method has no encoder for a data set: name one, or, where it cannot train on it, another method."""
+
+    def can_train(other: Entry[MethodSpec]) -> bool:
+        drawn = catalog.objective(other.spec.objective).spec.sampling
+        return not drawn or bool(set(drawn) & set(data.spec.sampling))
+
+    if can_train(method):
+        return "name an encoder with --encoder"
+    keys = {data.name, data.spec.name, data.spec.track, "*"}
+    others = [
+        other.name
+        for other in catalog.methods()
+        if other.spec.reference == "none" and keys & set(other.spec.encoders) and can_train(other)
+    ]
+    return f"methods for it are {', '.join(others)}" if others else "`harness list methods` shows the others"
 
 
 def _first_that_fits(
@@ -365,18 +402,13 @@ def _first_that_fits(
     for entry in entries:
         if _reads(entry.spec, data.spec):
             return entry
-    shapes = "; ".join(f"{entry.name} {_shapes_of(entry)}" for entry in entries)
+    shapes = ", ".join(f"{entry.name} for {entry.spec.shapes_in_words}" for entry in entries)
     resizable = any(field.name == "size" for field in msgspec.structs.fields(data.spec.options))
     resize = "bring the images to one of these sizes with -o data.size=N, or " if resizable else ""
     raise UnfitError(
-        f"Method {method.name} has no encoder for samples of shape {data.spec.shape}, which data set {data.name} has (it has "
-        f"{shapes}); {resize}name one with --encoder."
+        f"Method {method.name} has no encoder for the samples of data set {data.name}, whose shape is "
+        f"{shape_in_words(data.spec.shape)}; it has {shapes}: {resize}name another with --encoder."
     )
-
-
-def _shapes_of(encoder: Entry[EncoderSpec]) -> str:
-    """The sample shapes an encoder reads, such as "(any, 32, 32)"."""
-    return " or ".join(str(shape).replace("None", "any") for shape in encoder.spec.shapes or ())
 
 
 def _reads(encoder: EncoderSpec, data: DataSetSpec) -> bool:

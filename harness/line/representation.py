@@ -19,6 +19,7 @@ from lightning_fabric import Fabric
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from harness.catalog.names import nearest
 from harness.contracts.encoder import Encoder
 from harness.contracts.sources import Source
 from harness.errors import EvaluationError, PluginError, UnknownNameError
@@ -72,7 +73,7 @@ def encode(encoder: Encoder, batches: Any, names: Sequence[str], fabric: Fabric,
 def _check_names(encoder: Encoder, names: Sequence[str]) -> None:
     for name in names:
         if name not in encoder.feature_shapes:
-            raise UnknownNameError("feature", name, (), list(encoder.feature_shapes))
+            raise UnknownNameError("feature", name, nearest(name, encoder.feature_shapes), list(encoder.feature_shapes))
 
 
 def _fill(encoder: Encoder, batches: Any, fabric: Fabric, arrays: Mapping[str, NDArray[np.float32]]) -> None:

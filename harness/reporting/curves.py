@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from harness.contracts.pictures import Picture
 from harness.ledger.records import Selection
 
-COLUMNS = 3
+COLUMNS = 4
 WINDOWS = 50
 """A curve is smoothed over one part in so many of its length."""
 SHOWN = (0.5, 99.5)
@@ -28,28 +29,43 @@ def curves(log: Sequence[Mapping[str, float]], selection: Selection | None) -> l
     terms = list(dict.fromkeys(name for row in log for name in row if name not in ("step", "epoch")))
     if not terms:
         return []
-    columns = min(COLUMNS, len(terms))
-    rows = math.ceil(len(terms) / columns)
-    figure = Figure(figsize=(2.4 + 3.0 * columns, 0.5 + 2.2 * rows) if len(terms) > 1 else (5.6, 3.6), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
+    lines = _lines(terms)
+    columns = max(map(len, lines))
+    size = (1.0 + 2.6 * columns, 0.5 + 2.0 * len(lines)) if len(terms) > 1 else (5.6, 3.6)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(len(lines), columns, squeeze=False, sharex=True)
     best = selection.best_step if selection else None
-    for axis, term in zip(axes, terms, strict=False):
-        logged = [row for row in log if term in row]  # a phase that is not due in every step leaves gaps
-        _curve(axis, term, np.array([row["step"] for row in logged]), np.array([row[term] for row in logged]))
-        if best is not None:
-            axis.axvline(best, color="tab:orange", linewidth=1)
-    for axis in axes[len(terms) :]:
-        axis.set_axis_off()
-    for axis in axes[max(0, len(terms) - columns) : len(terms)]:
-        axis.set_xlabel("step")
-        axis.tick_params(labelbottom=True)
-    caption = "Every term that training logged, by phase: its values (faint) and their moving average over a fiftieth of the run."
+    smoothed = False
+    for across, line in zip(axes, lines, strict=True):
+        for axis, term in zip(across, line, strict=False):
+            logged = [row for row in log if term in row]  # a phase that is not due in every step leaves gaps
+            smoothed |= _curve(axis, term, np.array([row["step"] for row in logged]), np.array([row[term] for row in logged]))
+            if best is not None:
+                axis.axvline(best, color="tab:orange", linewidth=1)
+        for axis in across[len(line) :]:
+            axis.set_axis_off()
+    for column, down in enumerate(axes.T):
+        lowest = down[max(number for number, line in enumerate(lines) if column < len(line))]
+        lowest.set_xlabel("step")
+        lowest.tick_params(labelbottom=True)
+    caption = "Every term that training logged, by phase"
+    caption += ": its values (faint) and their moving average over a fiftieth of the run." if smoothed else "."
     if best is not None:
         caption += " The orange line marks the step that the stop rule found best."
     return [Picture("Loss and bound curves", caption, figure)]
 
 
-def _curve(axis: Any, term: str, steps: NDArray[Any], values: NDArray[Any]) -> None:
+def _lines(terms: Sequence[str]) -> list[list[str]]:
+    """The terms "phase/term" in lines of at most `COLUMNS`, each phase on lines of its own where one has several terms."""
+    phases: dict[str, list[str]] = defaultdict(list)
+    for term in terms:
+        phases[term.rpartition("/")[0]].append(term)
+    groups = list(phases.values()) if any(len(of_phase) > 1 for of_phase in phases.values()) else [list(terms)]
+    return [group[start : start + COLUMNS] for group in groups for start in range(0, len(group), COLUMNS)]
+
+
+def _curve(axis: Any, term: str, steps: NDArray[Any], values: NDArray[Any]) -> bool:
+    """Draw a term; whether it was smoothed."""
     smooth = moving_average(values, max(1, len(values) // WINDOWS))
     shown = slice(None, None, math.ceil(len(values) / MOST_POINTS))
     if smooth is not values:
@@ -63,6 +79,7 @@ def _curve(axis: Any, term: str, steps: NDArray[Any], values: NDArray[Any]) -> N
     axis.margins(x=0.01)
     axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axis.xaxis.set_major_formatter("{x:,.0f}")
+    return smooth is not values
 
 
 def moving_average(values: NDArray[Any], window: int) -> NDArray[Any]:

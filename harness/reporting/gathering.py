@@ -93,8 +93,13 @@ def gather(folder: Path, catalog: Catalog, plugins: Plugins, *, store: Path | No
 def _log(path: Path) -> list[dict[str, float]]:
     try:
         return [json.loads(line) for line in path.read_bytes().splitlines()]
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read: {error}; run `harness run` with --rerun to train again.") from None
+    except FileNotFoundError:
+        reason = "is missing"
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror})"
+    except ValueError:
+        reason = "is damaged"
+    raise UsageError(f"The loss curve {path} {reason}; the run's own command with --rerun trains anew.")
 
 
 def _of_run(store: FolderStore, run: PlannedRun) -> list[Record]:

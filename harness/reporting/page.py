@@ -59,11 +59,15 @@ def _facts(gathered: Gathered) -> list[tuple[str, str]]:
     if selection is not None:
         best = "" if selection.best_step is None else f", best at step {selection.best_step:,}"
         facts += [
-            ("trained", f"{selection.epochs:,} epochs, {selection.steps:,} steps{best}"),
+            ("trained", f"{_count(selection.epochs, 'epoch')}, {_count(selection.steps, 'step')}{best}"),
             ("training time", f"{trained.seconds:,.0f} s"),
             ("precision", identity.training.precision),
         ]
     return [*facts, ("run", identity.sha256[:8])]
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def _options(gathered: Gathered) -> list[tuple[str, str]]:

@@ -28,19 +28,18 @@ def survey(images: Iterable[Named], size: int | None = None) -> tuple[int, int, 
     :param size: the height and width that all are to be brought to; None where they must have one size of their own.
     :raises CorruptDataError: naming the first image that cannot be read or has another size than the first one, or without any.
     """
-    first, expected, channels = "", (0, 0), 1
+    expected, channels = (0, 0), 0
     for name, encoded in images:
         with open_image(name, encoded) as image:
-            if image.mode not in GREY:
-                channels = 3
-            if not first:
-                first, expected = name, image.size
+            if not channels:
+                expected = image.size
+            channels = max(channels, 1 if image.mode in GREY else 3)
             if size is None and image.size != expected:
                 raise CorruptDataError(
-                    f"{name} has {_by(image.size)} pixels and {first} has {_by(expected)}; "
+                    f"{name} has {_by(image.size)} pixels and the first image has {_by(expected)}; "
                     "bring all images to one size with -o data.size=N."
                 )
-    if not first:
+    if not channels:
         raise CorruptDataError("There are no images; choose another data set.")
     return (channels, *expected[::-1]) if size is None else (channels, size, size)
 

@@ -83,7 +83,7 @@ def resolve_folder(argument: str) -> DataSetSpec:
     channels = 1 if all(file.grey for file in files.values()) else 3
     return DataSetSpec(
         name=f"folder:{argument}",
-        summary=f"{len(files)} images in the folder {folder.name}",
+        summary=f"{len(files)} images in the folder {folder.name}.",
         track="images",
         kind="images",
         build="harness_images.gathered:build_folder",
@@ -189,7 +189,7 @@ def resolve_hub(argument: str) -> DataSetSpec:
     layout = hub_layout(repository, listing.files, asked["folder"])
     return DataSetSpec(
         name=f"hf:{argument}",
-        summary=f"{repository} on the Hugging Face hub",
+        summary=f"{repository} on the Hugging Face hub.",
         track="images",
         kind="images",
         build="harness_images.gathered:build_hub",

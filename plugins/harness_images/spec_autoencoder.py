@@ -16,7 +16,7 @@ class AutoencoderOptions(Options, frozen=True, kw_only=True):
 
 AUTOENCODER = ObjectiveSpec(
     name="autoencoder",
-    summary="squared error of the image decoded from y",
+    summary="Squared error of the image decoded from y.",
     build="harness_images.autoencoder:build",
     sampling=("items",),
     needs_decoder=True,
@@ -25,7 +25,7 @@ AUTOENCODER = ObjectiveSpec(
 
 AE = MethodSpec(
     name="ae",
-    summary="autoencoder: the representation from which the image is best reconstructed",
+    summary="Autoencoder: the representation from which the image is best reconstructed.",
     objective="autoencoder",
     encoders=IMAGE_ENCODERS,
     options={"train": {"epochs": 50, "batch_size": 64}},

@@ -33,7 +33,7 @@ class SizeOptions(Options, frozen=True, kw_only=True):
 HOLDOUT = ProtocolSpec(
     name="digits-holdout",
     version=1,
-    summary="digits, 500 images held out",
+    summary="Digits, 500 images held out.",
     track="images",
     splits="500 of the 1797 images are the test part, the others the training part, each class in proportion; "
     "drawn once from the protocol's id, the same for every run. Training sees the training part only.",
@@ -44,7 +44,7 @@ HOLDOUT = ProtocolSpec(
 OFFICIAL_SPLIT = ProtocolSpec(
     name="official-split",
     version=1,
-    summary="the data set's own training and test part",
+    summary="The data set's own training and test part.",
     track="images",
     splits="the data set's own training and test part (of tiny-imagenet, whose test labels are not public, the validation part); "
     "training sees the training part, and images without labels where the data set has some",
@@ -56,7 +56,7 @@ OFFICIAL_SPLIT = ProtocolSpec(
 DRAWN_SPLIT = ProtocolSpec(
     name="drawn-split",
     version=1,
-    summary="a fifth of the images held out",
+    summary="A fifth of the images held out.",
     track="images",
     splits="a fifth of the images is the test part, each class in proportion; drawn once from the digest of the files, "
     "the same for every run. Training sees the training part only.",
@@ -77,7 +77,7 @@ DIGITS_RECIPE = GeneratedRecipe(
 
 DIGITS = DataSetSpec(
     name="digits",
-    summary="1797 handwritten digits, 8x8 pixels, embedded in scikit-learn",
+    summary="1,797 handwritten digits, 8x8 pixels, embedded in scikit-learn.",
     track="images",
     kind="images",
     build="harness_images.digits:build",
@@ -113,7 +113,7 @@ def _official(
 
 CIFAR10 = _official(
     "cifar10",
-    "60,000 photographs of ten kinds of things, 32x32 pixels",
+    "60,000 photographs of ten kinds of things, 32x32 pixels.",
     "build_cifar10",
     FilesRecipe(
         files=(
@@ -144,7 +144,7 @@ CIFAR10 = _official(
 
 CIFAR100 = _official(
     "cifar100",
-    "60,000 photographs of a hundred kinds of things, 32x32 pixels",
+    "60,000 photographs of a hundred kinds of things, 32x32 pixels.",
     "build_cifar100",
     HubRecipe(
         repository="uoft-cs/cifar100",
@@ -163,7 +163,7 @@ CIFAR100 = _official(
 
 TINY_IMAGENET = _official(
     "tiny-imagenet",
-    "110,000 photographs of 200 kinds of things, 64x64 pixels",
+    "110,000 photographs of 200 kinds of things, 64x64 pixels.",
     "build_tiny_imagenet",
     HubRecipe(
         repository="zh-plus/tiny-imagenet",
@@ -181,7 +181,7 @@ TINY_IMAGENET = _official(
 
 STL10 = _official(
     "stl10",
-    "13,000 photographs of ten kinds of things and 100,000 without labels, 96x96 pixels cut to 64x64",
+    "13,000 photographs of ten kinds of things and 100,000 without labels, 96x96 pixels cut to 64x64.",
     "build_stl10",
     FilesRecipe(
         files=(
@@ -213,7 +213,7 @@ def _idx_files(folder: str, url: str, pins: dict[str, tuple[int, str]]) -> Files
 
 MNIST = _official(
     "mnist",
-    "70,000 handwritten digits, 28x28 pixels, grey",
+    "70,000 handwritten digits, 28x28 pixels, grey.",
     "build_mnist",
     _idx_files(
         "mnist",
@@ -238,7 +238,7 @@ FASHION_MNIST_COMMIT = "b2617bb6d3ffa2e429640350f613e3291e10b141"
 
 FASHION_MNIST = _official(
     "fashion-mnist",
-    "70,000 pictures of clothes of ten kinds, 28x28 pixels, grey",
+    "70,000 pictures of clothes of ten kinds, 28x28 pixels, grey.",
     "build_fashion_mnist",
     _idx_files(
         "fashion-mnist",
@@ -262,14 +262,14 @@ FASHION_MNIST = _official(
 
 FOLDER = DataSetFamilySpec(
     prefix="folder",
-    summary="images in a folder of yours, in one folder for each class, in folders train and test if there are any",
+    summary="Images in a folder of yours, in one folder for each class, in folders train and test if there are any.",
     resolve="harness_images.families:resolve_folder",
     example="folder:photos",
 )
 
 HUB = DataSetFamilySpec(
     prefix="hf",
-    summary="an image data set of the Hugging Face hub that is kept in Parquet files: OWNER/NAME[/FOLDER][@REVISION]",
+    summary="An image data set of the Hugging Face hub that is kept in Parquet files: OWNER/NAME[/FOLDER][@REVISION].",
     resolve="harness_images.families:resolve_hub",
     example="hf:ylecun/mnist",
 )

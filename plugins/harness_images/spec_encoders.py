@@ -49,7 +49,7 @@ def _features(fc: str, conv: str, local: str) -> tuple[FeatureSpec, ...]:
 
 DCGAN_32 = EncoderSpec(
     name="dcgan-32",
-    summary="three convolutions and a hidden layer for images of 32x32 pixels, as in Deep InfoMax",
+    summary="Three convolutions and a hidden layer for images of 32x32 pixels, as in Deep InfoMax.",
     kinds=("images",),
     features=_features("[B, hidden]", "[B, 4 width, 4, 4]", "[B, 2 width, 8, 8]"),
     build="harness_images.encoders:build_dcgan_32",
@@ -60,7 +60,7 @@ DCGAN_32 = EncoderSpec(
 
 CONV_28 = EncoderSpec(
     name="conv-28",
-    summary="two convolutions and a hidden layer for images of 28x28 pixels, as in Deep InfoMax",
+    summary="Two convolutions and a hidden layer for images of 28x28 pixels, as in Deep InfoMax.",
     kinds=("images",),
     features=_features("[B, hidden]", "[B, 2 width, 7, 7]", "[B, 2 width, 7, 7]"),
     build="harness_images.encoders:build_conv_28",
@@ -71,7 +71,7 @@ CONV_28 = EncoderSpec(
 
 DCGAN_64 = EncoderSpec(
     name="dcgan-64",
-    summary="four convolutions and a hidden layer for images of 64x64 pixels, as in Deep InfoMax",
+    summary="Four convolutions and a hidden layer for images of 64x64 pixels, as in Deep InfoMax.",
     kinds=("images",),
     features=_features("[B, hidden]", "[B, 8 width, 4, 4]", "[B, 4 width, 8, 8]"),
     build="harness_images.encoders:build_dcgan_64",
@@ -82,7 +82,7 @@ DCGAN_64 = EncoderSpec(
 
 ALEXNET_64 = EncoderSpec(
     name="alexnet-64",
-    summary="five convolutions and two hidden layers like AlexNet's for images of 64x64 pixels, as in Deep InfoMax",
+    summary="Five convolutions and two hidden layers like AlexNet's for images of 64x64 pixels, as in Deep InfoMax.",
     kinds=("images",),
     features=_features("[B, hidden]", "[B, 2 width, 7, 7]", "[B, 4 width, 15, 15]"),
     build="harness_images.encoders:build_alexnet_64",
@@ -93,7 +93,7 @@ ALEXNET_64 = EncoderSpec(
 
 IMAGE_SMALL = EncoderSpec(
     name="image-small",
-    summary="two convolutions and a hidden layer for images of 8x8 pixels",
+    summary="Two convolutions and a hidden layer for images of 8x8 pixels.",
     kinds=("images",),
     features=_features("[B, 8 width]", "[B, 2 width, 4, 4]", "[B, width, 8, 8]"),
     build="harness_images.encoders:build_small",

@@ -6,7 +6,7 @@ from harness import PictureSpec
 
 NEAREST_NEIGHBOURS = PictureSpec(
     name="nearest-neighbours",
-    summary="test images with their nearest in the representation and in pixels",
+    summary="Test images with their nearest in the representation and in pixels.",
     kinds=("images",),
     build="harness_images.pictures:nearest_neighbours",
     needs=("inputs", "labels"),
@@ -14,7 +14,7 @@ NEAREST_NEIGHBOURS = PictureSpec(
 
 RECONSTRUCTIONS = PictureSpec(
     name="reconstructions",
-    summary="test images above what the run's decoder makes of their representation",
+    summary="Test images above what the run's decoder makes of their representation.",
     kinds=("images",),
     build="harness_images.pictures:reconstructions",
     needs=("inputs", "modules"),

@@ -149,7 +149,7 @@ def harness_evaluators() -> list[EvaluatorSpec]:
         ),
         EvaluatorSpec(
             name="logistic-standardised",
-            summary="The same on standardised features: the probe of Deep Graph Infomax on graphs not seen in training.",
+            summary="`logistic` on standardised features: the probe of Deep Graph Infomax on graphs not seen in training.",
             build="harness_probes.logistic:LogisticProbes",
             needs=("labels",),
             metrics=(ACCURACY, MICRO_F1),

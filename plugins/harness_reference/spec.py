@@ -17,7 +17,7 @@ class SupervisedOptions(Options, frozen=True, kw_only=True):
 
 IDENTITY = EncoderSpec(
     name="identity",
-    summary="the inputs themselves, flattened",
+    summary="The inputs themselves, flattened.",
     kinds=("*",),
     features=(FeatureSpec("input", "[B, D] each sample's input as one vector; of a pair of frames the first"),),
     build="harness_reference.encoders:build_identity",
@@ -25,7 +25,7 @@ IDENTITY = EncoderSpec(
 
 CONSTANT = EncoderSpec(
     name="constant",
-    summary="the same number for every sample",
+    summary="The same number for every sample.",
     kinds=("*",),
     features=(FeatureSpec("constant", "[B, 1] ones"),),
     build="harness_reference.encoders:build_constant",
@@ -33,14 +33,14 @@ CONSTANT = EncoderSpec(
 
 NONE = ObjectiveSpec(
     name="none",
-    summary="no training: the encoder as it was initialised",
+    summary="No training: the encoder as it was initialised.",
     build="harness_reference.none:build",
     sampling=(),
 )
 
 SUPERVISED = ObjectiveSpec(
     name="supervised",
-    summary="cross-entropy of a linear head on the encoder's default feature; sees training labels",
+    summary="Cross-entropy of a linear head on the encoder's default feature; sees training labels.",
     build="harness_reference.supervised:build",
     sampling=("graph", "items"),
     supervised=True,
@@ -49,7 +49,7 @@ SUPERVISED = ObjectiveSpec(
 
 RANDOM_METHOD = MethodSpec(
     name="random",
-    summary="the compared method's encoder, untrained",
+    summary="The compared method's encoder, untrained.",
     objective="none",
     encoders={"*": "*"},  # "*" as a value: the encoder, with its options, of the method it is compared with
     reference="with-every-run",
@@ -57,7 +57,7 @@ RANDOM_METHOD = MethodSpec(
 
 RAW_METHOD = MethodSpec(
     name="raw",
-    summary="the inputs themselves as the representation",
+    summary="The inputs themselves as the representation.",
     objective="none",
     encoders={"*": "identity"},
     features=("input",),
@@ -66,7 +66,7 @@ RAW_METHOD = MethodSpec(
 
 MAJORITY_METHOD = MethodSpec(
     name="majority",
-    summary="a constant as the representation: what a probe reaches without looking",
+    summary="A constant as the representation: what a probe reaches without looking.",
     objective="none",
     encoders={"*": "constant"},
     features=("constant",),
@@ -75,7 +75,7 @@ MAJORITY_METHOD = MethodSpec(
 
 SUPERVISED_METHOD = MethodSpec(
     name="supervised",
-    summary="the encoder trained with the labels of the training part",
+    summary="The encoder trained with the labels of the training part.",
     objective="supervised",
     encoders={"graphs": "gcn", "images": ("dcgan-32", "conv-28", "alexnet-64", "image-small")},
     options={"train": {"epochs": 200, "batch_size": 64}},

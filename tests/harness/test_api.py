@@ -312,6 +312,8 @@ def test_the_features_it_offers_have_shapes(trained):
 def test_an_unknown_feature_is_named(trained):
     with pytest.raises(UnknownNameError, match="no feature named 'z'; known: y, fc, conv"):
         trained.encode(digits()[:3], "z")
+    with pytest.raises(UnknownNameError, match="no feature named 'convv'; did you mean 'conv'"):
+        trained.encode(digits()[:3], "convv")
 
 
 def test_a_batch_or_source_can_be_encoded_whatever_its_numbers(trained, stored):
@@ -380,7 +382,14 @@ def test_a_damaged_model_is_not_loaded(folder):
     with (folder / "model.safetensors").open("r+b") as file:
         file.seek(-1, 2)
         file.write(b"\xff")
-    with pytest.raises(UsageError, match="holds no finished training"):
+    with pytest.raises(UsageError, match=r"holds no finished training, .* with --rerun trains anew"):
+        harness.load(folder)
+
+
+def test_an_interrupted_training_is_not_loaded_and_can_be_continued(folder):
+    (folder / "training.json").unlink()
+    (folder / "training.safetensors").touch()
+    with pytest.raises(UsageError, match=r"holds no finished training; the run's own command continues it"):
         harness.load(folder)
 
 
@@ -508,7 +517,9 @@ def test_without_labels_an_evaluator_that_needs_them_is_refused(tmp_path):
 
 
 def test_a_method_that_does_not_fit_ones_own_data_is_refused(tmp_path):
-    with pytest.raises(UnfitError, match=r"Method ae has no encoder for samples of shape \(3, 5, 5\), which data set user-.* has"):
+    with pytest.raises(
+        UnfitError, match=r"Method ae has no encoder for the samples of data set user-.*, whose shape is \(3, 5, 5\)"
+    ):
         harness.run("ae", harness.from_arrays(np.zeros((40, 3, 5, 5), dtype=np.float32), LABELS), out=tmp_path)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -65,6 +66,22 @@ def test_a_dry_run_in_json_has_runs_with_their_cells(cli, runs):
     assert set(first) == {"run", "method", "data", "seed", "reference", "folder", "cells"}
     assert set(first["cells"][0]) == {"id", "evaluator", "feature", "done"}
     assert {run["method"]: run["reference"] for run in answer.document}["random"]
+
+
+def test_runs_of_one_name_are_told_apart_by_the_options_in_which_they_differ(cli):
+    suite = "\n".join(
+        ["summary = 'widths'", *(f"[[runs]]\nmethod='ae'\ndata='digits'\noptions=['encoder.width={width}']" for width in (8, 16))]
+    )
+    Path("widths.toml").write_text(suite)
+    out = cli("run", "--suite", "widths.toml", "--dry-run", "--no-references").out
+    assert [line.partition(":")[0] for line in out.splitlines()[:2]] == [
+        "ae on digits, seed 0 (width=8)",
+        "ae on digits, seed 0 (width=16)",
+    ]
+
+
+def test_a_name_that_is_alone_has_no_options(work):
+    assert list(display._titles(work).values()) == ["ae on digits, seed 0", "ae on digits, seed 1"]
 
 
 def test_the_cells_of_a_dry_run_have_the_ids_of_the_records(cli, runs):
@@ -149,6 +166,16 @@ def test_the_table_has_our_row_and_the_reference_rows(cli, runs):
     answer = cli(*AE)
     assert set(rows(answer)) == {"ae", "random", "raw", "majority"}
     assert rows(answer)["majority"][-1] == "reference"
+
+
+def test_the_table_has_only_columns_that_are_used(cli, runs):
+    answer = cli(*AE)
+    assert "published" not in answer.out
+    assert "within" not in answer.out
+
+
+def test_the_table_fits_a_narrow_terminal(cli, runs):
+    assert max(map(len, cli(*AE).out.partition("cells computed")[0].splitlines())) <= 80
 
 
 def test_the_table_shows_mean_and_number_of_seeds(cli, runs):

@@ -40,7 +40,11 @@ def test_list_without_a_kind_has_a_section_for_each(cli):
 
 
 def test_list_shows_each_parts_summary(cli):
-    assert "autoencoder: the representation from which the image is best reconstructed" in cli("list", "methods").out
+    assert "Autoencoder: the representation from which the image is best reconstructed." in cli("list", "methods").out
+
+
+def test_list_shows_a_methods_other_names(cli):
+    assert "Deep InfoMax, local term, InfoNCE bound. (also dim)" in cli("list", "methods").out
 
 
 def test_list_in_json_says_whose_each_part_is(cli):
@@ -52,7 +56,7 @@ def test_list_names_the_distribution_of_strangers_parts_only(cli, plugins_here):
     plugins_here(BROKEN, "healthy_plugin")
     lines = {line.split()[0]: line for line in cli("list", "methods").out.splitlines()}
     assert lines["still"].endswith("[healthy_plugin-dist 1.0]")
-    assert lines["ae"].endswith("reconstructed")
+    assert lines["ae"].endswith("reconstructed.")
 
 
 def test_list_shows_families_of_data_sets_with_an_example(cli, plugins_here):
@@ -82,8 +86,14 @@ def test_show_begins_with_kind_and_full_name(cli, name):
 
 def test_show_of_a_method_has_its_recipe_and_budgets(cli):
     out = cli("show", "ae").out
-    assert '  options: {"train":{"epochs":50,"batch_size":64}}' in out
-    assert '"smoke":{"train":{"epochs":1}}' in out
+    assert "\n  options\n    train: epochs=50, batch_size=64\n" in out
+    assert "\n  budgets\n    fast: train.epochs=10\n    smoke: train.epochs=1\n" in out
+
+
+def test_show_of_a_method_with_several_encoders_has_those_of_each_data_set_and_track(cli):
+    out = cli("show", "dim-g").out
+    assert "    stl10: alexnet-64\n" in out
+    assert "    images: dcgan-32, conv-28, dcgan-64, image-small\n" in out
 
 
 def test_show_of_an_objective_has_its_options_with_defaults(cli):
@@ -92,6 +102,23 @@ def test_show_of_an_objective_has_its_options_with_defaults(cli):
 
 def test_show_of_an_encoder_has_its_features(cli):
     assert "y [B, latent] the representation, before any nonlinearity" in cli("show", "image-small").out
+
+
+def test_show_of_an_encoder_has_its_shapes(cli):
+    assert "  shapes: (any, 32, 32)\n" in cli("show", "dcgan-32").out
+
+
+def test_show_of_a_data_set_has_its_recipe(cli):
+    out = cli("show", "cifar10").out
+    assert "    files: cifar10/train.parquet, cifar10/test.parquet\n" in out
+    assert "    elsewhere: type=hub, repository=uoft-cs/cifar10," in out
+
+
+def test_show_has_published_numbers_that_differ_by_feature_on_one_line(cli):
+    assert (
+        "dim-l-infonce on cifar10, mlp-paper accuracy: 75.21 on conv, 75.57 on fc, 69.13 on y (same protocol;"
+        in cli("show", "dim").out
+    )
 
 
 def test_show_of_an_evaluator_has_its_metrics_and_needs(cli):

@@ -82,6 +82,7 @@ def test_no_layers_are_the_defaults():
         ("widths", [8, "wide"], "Option objective.widths=[8, 'wide']: expected `int`, got `str`."),
         ("widths", "8,wide", "Option objective.widths='8,wide': expected `int`, got `str`."),
         ("norm", "layer", "Option objective.norm='layer': expected one of batch | none."),
+        ("norm", "bach", "Option objective.norm='bach': did you mean batch? It is one of batch | none."),
         ("stpes", "3", "Option objective.stpes does not exist; did you mean objective.steps?"),
     ],
 )

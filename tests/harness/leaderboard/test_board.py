@@ -352,6 +352,11 @@ def test_a_number_without_a_row_is_shown_by_itself(make_row):
     assert [(number.method, number.value, number.difference) for number in table.published_only] == [("gmi", 82.3, None)]
 
 
+def test_numbers_without_a_row_stand_from_best_to_worst(make_row):
+    numbers = [published(method="gmi", value=81.0), published(method="vae", value=60.0), published(method="gae", value=82.0)]
+    assert [number.value for number in only_table(make_row(around(80)), numbers).published_only] == [82.0, 81.0, 60.0]
+
+
 def test_it_is_not_repeated_in_the_tables_of_all_features(make_row):
     records = [*make_row(around(80), feature="conv"), *make_row(around(80), feature="fc")]
     tables = build_board(records, [published(method="gmi"), published(method="vae", feature="fc")]).tables

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness.contracts.specs import PublishedNumber
 from harness.leaderboard.board import build_board
 from harness.leaderboard.plots import WIDTH, plot_of
 
@@ -50,6 +51,24 @@ def test_a_near_reference_row_is_drawn(make_row):
 def test_beside_one_compared_row_every_reference_is_drawn(make_row):
     drawn = plot([*make_row([79.0, 80.0, 81.0], method="a"), *make_row([9.0, 10.0, 11.0], method="raw", reference=True)])
     assert not drawn.has_beyond
+
+
+def published(value, method="gmi"):
+    return PublishedNumber(method=method, data="cora", evaluator="logistic", metric="accuracy", value=value, source="a paper")
+
+
+def test_a_number_that_is_published_only_is_drawn_on_the_axis(make_row):
+    (table,) = build_board(make_row([79.0, 80.0, 81.0]), [published(75.0)]).tables
+    (picture,) = plot_of(table).published_only
+    assert picture.mean is None
+    assert float(picture.published[0]) < float(plot_of(table).rows[0].mean)
+
+
+def test_a_far_number_that_is_published_only_does_not_squeeze_the_others(make_row):
+    records = [*make_row([79.9, 80.0, 80.1], method="a"), *make_row([81.9, 82.0, 82.1], method="b")]
+    (table,) = build_board(records, [published(10.0)]).tables
+    assert [picture.beyond for picture in plot_of(table).published_only] == ["low"]
+    assert plot_of(table).has_beyond
 
 
 @pytest.mark.parametrize(

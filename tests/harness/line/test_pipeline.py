@@ -677,7 +677,7 @@ def test_a_training_continues_with_the_threads_it_was_begun_with(toy):
     assert torch.get_num_threads() == 1
 
 
-def test_a_training_asked_for_with_other_threads_begins_anew(toy, comparable):
+def test_a_training_asked_for_with_other_threads_begins_anew(toy, comparable, caplog):
     expected = toy.run(out="elsewhere", references=False).records
     script = Interrupting(at=7)
     scripted = toy.with_script(script)
@@ -685,6 +685,7 @@ def test_a_training_asked_for_with_other_threads_begins_anew(toy, comparable):
         scripted.run(references=False, settings=SAVE_ALWAYS | {"threads": 2})
     assert comparable(scripted.run(references=False, settings=SAVE_ALWAYS | {"threads": 1}).records) == comparable(expected)
     assert script.steps == [*range(7), *range(20)]
+    assert "begins anew: what was interrupted had --threads 2." in caplog.text
 
 
 def interrupted(toy, at=7):
@@ -699,10 +700,11 @@ def test_a_checkpoint_says_how_far_training_is(toy):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00" * 100, b"{}", b"\xff" * 9])
-def test_a_checkpoint_that_cannot_be_read_begins_training_anew(toy, comparable, content):
+def test_a_checkpoint_that_cannot_be_read_begins_training_anew(toy, comparable, caplog, content):
     expected = toy.run(out="elsewhere", references=False).records
     interrupted(toy).write_bytes(content)
     assert comparable(toy.run(references=False).records) == comparable(expected)
+    assert "begins anew: what was interrupted cannot be read." in caplog.text
 
 
 def test_a_truncated_checkpoint_begins_training_anew(toy, comparable):

@@ -57,11 +57,12 @@ HERE = "Method {} does not fit data set {}: "
         ),
         (
             {"method": "decode", "data": "pictures"},
-            HERE.format("decode", "pictures") + "encoder mlp reads vectors batches and the data set gives images batches.",
+            HERE.format("decode", "pictures") + "encoder mlp reads batches of vectors and the data set gives batches of images.",
         ),
         (
             {"encoder": "mlp-of-nine"},
-            HERE.format("squeeze", "blobs") + "encoder mlp-of-nine reads samples of shape (9,) or (any, 2) and these have (6,).",
+            HERE.format("squeeze", "blobs")
+            + "encoder mlp-of-nine reads samples of shape (9,) or (any, 2) and these have (6,); mlp reads them.",
         ),
         (
             {"method": "pair"},
@@ -76,11 +77,17 @@ HERE = "Method {} does not fit data set {}: "
             HERE.format("taught", "pictures") + "objective taught is supervised and the data set has no labels.",
         ),
         ({"evaluators": ("graphs-only",)}, "Evaluator graphs-only does not judge the synthetic track."),
-        ({"evaluators": ("wants-factors",)}, "Evaluator wants-factors needs factors, and data set blobs has none."),
-        ({"evaluators": ("wants-truth",)}, "Evaluator wants-truth needs truth, and data set blobs has none."),
+        (
+            {"evaluators": ("wants-factors",)},
+            "Evaluator wants-factors needs factors, and data set blobs has none; those that can judge it are centroid, spread.",
+        ),
+        (
+            {"evaluators": ("wants-truth",)},
+            "Evaluator wants-truth needs truth, and data set blobs has none; those that can judge it are centroid, spread.",
+        ),
         (
             {"method": "any", "data": "pictures", "evaluators": ("centroid",)},
-            "Evaluator centroid needs labels, and data set pictures has none.",
+            "Evaluator centroid needs labels, and data set pictures has none; those that can judge it are spread.",
         ),
         (
             {"evaluators": ("wants-package",)},
@@ -110,9 +117,15 @@ def test_of_several_encoders_the_first_that_fits_the_samples_is_taken(toy):
 
 
 def test_samples_that_no_encoder_of_a_method_reads_are_refused_with_the_shapes_there_are(toy):
-    sentence = r"no encoder for samples of shape \(6,\), which data set blobs has \(it has mlp-of-nine \(9,\) or \(any, 2\)\)"
+    sentence = r"the samples of data set blobs, whose shape is \(6,\); it has mlp-of-nine for \(9,\) or \(any, 2\): name another"
     with pytest.raises(UnfitError, match=sentence):
         with_encoders(toy, encoders={"synthetic": ("mlp-of-nine",)}).plan()
+
+
+def test_a_method_that_cannot_train_on_a_data_set_is_refused_with_those_that_can(toy):
+    only_graphs = with_encoders(toy, encoders={"graphs": "mlp"}, objective="pairing")
+    with pytest.raises(UnfitError, match=r"the data set belongs to synthetic; methods for it are any, decode\.$"):
+        only_graphs.plan()
 
 
 def test_records_carry_a_methods_name_not_its_alias(toy):
@@ -150,6 +163,7 @@ def test_a_missing_budget_is_refused_with_those_there_are(toy):
         ("objective.lr=nan", "Option objective.lr='nan': expected `float` > 0.0."),
         ("data.noise=inf", "Option data.noise='inf': a finite number is expected."),
         ("train.epochs=[1", "The value of option 'train.epochs=[1' is not valid JSON."),
+        ("train.patience=[1]", "Option train.patience=[1]: expected `int | null`, got `array`."),
         ("train.epochs=[1]", "Option train.epochs=[1]: expected `int`, got `array`."),
         ("evaluator.centroid.shrnk=1", "Option evaluator.centroid.shrnk does not exist; did you mean evaluator.centroid.shrink?"),
         (
@@ -253,7 +267,7 @@ def test_a_reference_row_that_is_not_defined_is_left_out_with_the_reason(toy):
     plan = toy.with_parts(toy.entry(spec)).plan()
     assert [name for name, _ in names(plan)] == ["squeeze", "random", "raw"]
     [reason] = plan.left_out
-    assert reason.startswith("majority: Method majority does not fit data set blobs: encoder constant reads images batches")
+    assert reason.startswith("majority: Method majority does not fit data set blobs: encoder constant reads batches of images")
 
 
 def test_evaluators_and_features_come_from_the_protocol(toy):

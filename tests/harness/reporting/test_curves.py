@@ -50,6 +50,23 @@ def test_a_few_huge_values_do_not_flatten_the_others():
     assert axes_of(log)[0].get_ylim()[1] < 2
 
 
+def test_each_phase_of_several_terms_begins_a_line():
+    log = [{"step": step, "epoch": 0} | dict.fromkeys(("a/1", "a/2", "a/3", "b/1", "b/2"), 0.5) for step in range(3)]
+    places = {axis.get_title(): axis.get_subplotspec().num1 for axis in axes_of(log)}
+    assert places == {"a/1": 0, "a/2": 1, "a/3": 2, "b/1": 3, "b/2": 4}
+
+
+def test_the_lowest_axis_of_each_column_says_what_is_across():
+    log = [{"step": step, "epoch": 0} | dict.fromkeys(("a/1", "a/2", "a/3", "a/4", "a/5"), 0.5) for step in range(3)]
+    assert [axis.get_xlabel() for axis in axes_of(log)] == ["", "step", "step", "step", "step"]
+
+
+def test_the_caption_speaks_of_an_average_only_where_there_is_one():
+    (short,), (long,) = curves(LOG, None), curves([{"step": step, "a/loss": step % 2} for step in range(500)], None)
+    assert "average" not in short.caption
+    assert "moving average" in long.caption
+
+
 def test_the_best_step_is_marked():
     selection = Selection(epochs=1, steps=40, best_step=30, best_value=0.1)
     assert all(30 in axis.lines[-1].get_xdata() for axis in axes_of(LOG, selection))

@@ -59,9 +59,12 @@ def test_records_of_another_run_are_left_out(folder, tmp_path):
     assert gathered_from(folder, tmp_path / "empty").records == []
 
 
-def test_a_damaged_log_is_one_sentence(folder):
+def test_a_damaged_or_missing_log_is_one_sentence(folder):
     (folder / "losses.jsonl").write_text("{")
-    with pytest.raises(UsageError, match=r"losses.jsonl cannot be read: .*--rerun"):
+    with pytest.raises(UsageError, match=r"losses.jsonl is damaged; .*--rerun"):
+        gathered_from(folder)
+    (folder / "losses.jsonl").unlink()
+    with pytest.raises(UsageError, match=r"losses.jsonl is missing; .*--rerun"):
         gathered_from(folder)
 
 

@@ -110,7 +110,7 @@ def test_all_grey_is_one_channel_and_a_single_coloured_one_makes_three(encoded, 
 
 def test_the_first_image_of_another_size_is_named_with_what_helps(encoded, colours):
     images = [encoded(colours(1)[0]), encoded(colours(1, 4, 4)[0]), encoded(colours(1, 5, 5)[0])]
-    with pytest.raises(CorruptDataError, match=r"image 1 has 4x4 pixels and image 0 has 8x8; .* data\.size=N"):
+    with pytest.raises(CorruptDataError, match=r"image 1 has 4x4 pixels and the first image has 8x8; .* data\.size=N"):
         survey(named(images))
 
 
