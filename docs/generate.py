@@ -9,7 +9,7 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,22 @@ def results(data: str, judged: Iterable[tuple[str, dict[str, Any]]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def by_feature(data: str, evaluator: str, features: Sequence[str]) -> str:
+    """The same with a column for each feature, and the published value of the same protocol, or the nearest, in brackets."""
+    tables = json.loads((DOCS.parent / "leaderboard" / "board.json").read_bytes())["tables"]
+    cells: dict[str, dict[str, str]] = {}
+    for table in tables:
+        if (table["data"]["name"], table["evaluator"]["name"]) == (data, evaluator):
+            for row in table["rows"]:
+                if row["mean"] is not None:
+                    name = ", ".join([f"`{row['method']}`", *(f"{key}={value}" for key, value in row["variant"].items())])
+                    published = f" ({row['published'][0]['value']:.2f})" if row["published"] else ""
+                    cells.setdefault(name, {})[table["feature"]] = f"{row['mean']:.2f} ± {row['sd']:.2f}{published}"
+    lines = [f"| method | {' | '.join(features)} |", "|--|" + "--:|" * len(features)]
+    lines += [f"| {name} | {' | '.join(found.get(feature, '') for feature in features)} |" for name, found in cells.items()]
+    return "\n".join(lines) + "\n"
+
+
 def _result(row: dict[str, Any]) -> str:
     name = f"`{row['method']}`" + (" (labels)" if row["supervised"] else "")
     within = ", ".join(f"{spread['std']:.2f}" for spread in row["within"])
@@ -122,6 +138,32 @@ def whole_job() -> str:
     return "\n".join(lines) + f"\n\n{result['threads']} threads. {_machine(result)}.\n"
 
 
+def dim_step() -> str:
+    """Images per second of a training step beside the peer, from the committed measurement."""
+    result = _measured("dim_step_1_thread.json")
+    variants = list(next(iter(result["losses"].values()))["images_per_s"])
+    lines = [f"| images per second, median | {' | '.join(variants)} |", "|--|" + "--:|" * len(variants)]
+    for loss, found in result["losses"].items():
+        rows = (found["images_per_s"][variant] for variant in variants)
+        cells = [f"{row['median']:.0f} ({row['times_quicker_than_peer']:.2f} ×)" for row in rows]
+        lines.append(f"| {loss} | {' | '.join(cells)} |")
+    worst = max(found["relative_loss_difference"]["largest of 5 steps"] for found in result["losses"].values())
+    return "\n".join(lines) + f"\n\nLosses agree to {worst:.0e} over 5 steps. {result['threads']} thread. {_machine(result)}.\n"
+
+
+def linear_svm() -> str:
+    """Seconds and value of one fit by every solver, from the committed measurement."""
+    result = _measured("linear_svm.json")
+    lines = ["| samples × features | C | solver | seconds | value |", "|--|--:|--|--:|--:|"]
+    for fit in result["fits"]:
+        seconds = f"given up after {fit['given_up_after']:.0f}" if fit["seconds"] is None else f"{fit['seconds']:.2f}"
+        doubt = "" if fit["converged"] or fit["seconds"] is None else ", not converged"
+        value = "" if fit["value"] is None else f"{fit['value']:.4f}"
+        shape = f"{fit['samples']:,} × {fit['features']:,}, {fit['data']}"
+        lines.append(f"| {shape} | {fit['C']:g} | {fit['solver']} | {seconds} | {value}{doubt} |")
+    return "\n".join(lines) + f"\n\n{result['threads']} thread. scikit-learn {result['scikit-learn']}; {result['machine']}.\n"
+
+
 def start() -> str:
     """Medians of whole commands, from the committed measurement."""
     result = _measured("startup.json")
@@ -143,8 +185,17 @@ def _machine(result: dict[str, Any]) -> str:
 CORA: list[tuple[str, dict[str, Any]]] = [("logistic", {"row_normalise": True}), ("logistic-pyg", {"row_normalise": False})]
 
 PARTS = {
-    "../README.md": {"results on cora": results("cora", CORA)},
-    "speed.md": {"epochs": epochs(), "whole job": whole_job(), "start": start()},
+    "../README.md": {
+        "results on cora": results("cora", CORA),
+        "results on cifar10": by_feature("cifar10", "mlp", ("conv", "fc", "y")),
+    },
+    "speed.md": {
+        "epochs": epochs(),
+        "whole job": whole_job(),
+        "Deep InfoMax step": dim_step(),
+        "linear SVM": linear_svm(),
+        "start": start(),
+    },
     "cli.md": {"commands": command_line()},
     "hooks.md": {"registration hooks": hooks(REGISTRATION_HOOKS), "observer hooks": hooks(OBSERVER_HOOKS)},
 }

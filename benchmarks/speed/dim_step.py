@@ -302,7 +302,7 @@ def main(arguments: list[str] | None = None) -> None:
         "rounds": chosen.rounds,
         "losses": {},
     }
-    for loss, options in list(LOSSES.items())[: int(os.environ.get("NL", "2"))]:
+    for loss, options in LOSSES.items():
         found = result["losses"][loss] = compare(options, chosen.rounds, chosen.compile)
         apart = found["relative_loss_difference"]
         print(f"{loss}; losses agree to {apart['first step']:.0e}, over 5 steps to {apart['largest of 5 steps']:.0e}")

@@ -18,7 +18,7 @@ from harness import EvaluationError, Part, Score, Task
 T = TypeVar("T", int, float)
 
 BLOCK = 1 << 24
-"""Values looked at together when features, perhaps memory-mapped, are checked."""
+"""Values looked at together when features, perhaps memory-mapped, are gone through."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,11 @@ class LabelledRows:
         with np.errstate(over="ignore"):  # a float64 value beyond float32 becomes infinite, which `labelled_rows` reports
             return values.reshape(len(values), -1).astype(np.float32, copy=False)
 
+    def blocks(self) -> Iterator[slice]:
+        """Pieces of 0..n-1 whose features have about `BLOCK` values each."""
+        rows = max(1, BLOCK // max(1, math.prod(self.part.features.shape[1:])))
+        return (slice(start, start + rows) for start in range(0, len(self), rows))
+
     def within(self, rows: NDArray[np.int64]) -> LabelledRows:
         """Those of them that stand at `rows` of the part."""
         kept = np.isin(self.rows, rows)
@@ -83,7 +88,7 @@ def labelled_rows(task: Task, part: Part, name: str) -> LabelledRows:
     if y.max() >= values:
         raise EvaluationError(f"The {name} part has label {y.max()}, but labels are 0 to {values - 1}; correct the data set.")
     found = LabelledRows(part, np.flatnonzero(known), y.astype(np.int64 if y.ndim == 1 else np.bool_))
-    if not all(np.isfinite(found.x(block)).all() for block in _blocks(found)):
+    if not all(np.isfinite(found.x(block)).all() for block in found.blocks()):
         raise EvaluationError(
             f"Feature {task.feature!r} has values that are not finite in the {name} part; check that training did not diverge."
         )
@@ -166,9 +171,3 @@ def score_at_chosen_strength(
     C = choose(task, grid, accuracies)
     [accuracy] = accuracies(train, test, [C])
     return Score(name="accuracy", value=accuracy, selected={"C": C})
-
-
-def _blocks(samples: LabelledRows) -> Iterator[slice]:
-    """Pieces of 0..n-1 whose features have about `BLOCK` values each."""
-    rows = max(1, BLOCK // max(1, math.prod(samples.part.features.shape[1:])))
-    return (slice(start, start + rows) for start in range(0, len(samples), rows))

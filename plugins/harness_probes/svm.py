@@ -5,8 +5,8 @@ so of scikit-learn's `LinearSVC`:
 
     ½ (‖w‖² + b²) + C Σᵢ max(0, 1 - tᵢ (w·xᵢ + b))²,   tᵢ = ±1.
 
-It is convex and smooth, so L-BFGS on the primal solves all classes at once with two matrix products a step, for any shape and
-any C. There is no random order of coordinates, no choice between primal and dual, and convergence can be read off the gradient.
+`squared_hinge` minimises it. There is no random order of coordinates, no choice between primal and dual, and convergence is proven
+by the duality gap. Large features are held once, in float32.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from sklearn.preprocessing import StandardScaler
 
 from harness import EvaluationError, Evaluator, Score, Task
-from harness_probes.samples import Samples, require_classes, score_at_chosen_strength, score_predictions
+from harness_probes.samples import LabelledRows, fit_and_validation_rows, labelled_rows, require_classes, score_predictions
 from harness_probes.spec import SvmOptions
+from harness_probes.squared_hinge import SquaredHinge
 
-TOLERANCE = 1e-6
-"""Converged means: the gradient's largest entry is this small a part of what it was at zero."""
+DOUBLE = 1 << 24
+"""Training values, at most, that are computed with in float64; more are in float32."""
 
 
 class SvmProbe(Evaluator):
@@ -35,61 +35,63 @@ class SvmProbe(Evaluator):
 
     def evaluate(self, task: Task) -> Sequence[Score]:
         """The test accuracy. Raises EvaluationError for several binary labels, unfit features, or a fit that does not converge."""
-        return [score_at_chosen_strength(task, self.options.C, self._accuracies)]
-
-    def _accuracies(self, train: Samples, held_out: Samples, grid: Sequence[float]) -> list[float]:
-        """Accuracy on `held_out` of a fit to `train` at each C; both standardised by the mean and deviation of `train`."""
+        train, test = labelled_rows(task, task.train, "training"), labelled_rows(task, task.test, "test")
         require_classes(train, "svm")
-        scaler = StandardScaler(copy=False)  # `copy=False` works on the copies made here, never on the features themselves
-        x = scaler.fit_transform(train.x.astype(np.float64))
-        z = scaler.transform(held_out.x.astype(np.float64))
-        classes, y = np.unique(train.y, return_inverse=True)
-        accuracies = []
-        for C in grid:
-            W, b = self._fit(x, y, C)
-            accuracies.append(float(score_predictions(classes[(z @ W + b).argmax(axis=1)], held_out.y)))
-        return accuracies
+        if len(self.options.C) == 1:
+            [C], start = self.options.C, None
+        else:
+            C, start = self._choose(*fit_and_validation_rows(task))
+        machines = _Machines(train)
+        weights = machines.fit(C, self.options.max_iter, start)
+        return [Score(name="accuracy", value=machines.accuracy(weights, test), selected={"C": C})]
 
-    def _fit(self, x: NDArray[np.float64], y: NDArray[np.int64], C: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        for max_iter in (self.options.max_iter, 10 * self.options.max_iter):
-            W, b, converged = fit_svm(x, y, C, max_iter)
-            if converged:
-                return W, b
-        raise EvaluationError(
-            f"svm at C = {C:g} did not converge in {10 * self.options.max_iter} iterations; "
-            "raise evaluator.svm.max_iter or leave that C out of evaluator.svm.C."
-        )
+    def _choose(self, fit: LabelledRows, validation: LabelledRows) -> tuple[float, NDArray[np.float64]]:
+        """The C with the best accuracy on `validation`, of equals the smallest, and its weights."""
+        require_classes(fit, "svm")
+        machines = _Machines(fit)
+        best, chosen = -1.0, (0.0, np.empty(0))
+        weights = None
+        for C in sorted(self.options.C):
+            weights = machines.fit(C, self.options.max_iter, weights)
+            accuracy = machines.accuracy(weights, validation)
+            if accuracy > best:
+                best, chosen = accuracy, (C, weights)
+        return chosen
 
 
-def fit_svm(
-    x: NDArray[np.float64], y: NDArray[np.int64], C: float, max_iter: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64], bool]:
-    """Fit one machine per class against the rest.
+class _Machines:
+    """One machine for each class against the rest, on features standardised by the mean and deviation of the samples to fit."""
 
-    :param x: [n, D] features.
-    :param y: [n] classes 0..K-1, each present.
-    :param C: inverse penalty.
-    :param max_iter: iterations of L-BFGS at most.
-    :returns: weights [D, K], biases [K], and whether the fit converged.
-    """
-    D = x.shape[1]
-    K = int(y.max()) + 1
-    t = np.where(y[:, None] == np.arange(K), 1.0, -1.0)
+    def __init__(self, samples: LabelledRows) -> None:
+        self._scaler = StandardScaler()
+        for block in samples.blocks():
+            self._scaler.partial_fit(samples.x(block).astype(np.float64))
+        columns = len(self._scaler.mean_)
+        x = np.empty((len(samples), columns + 1), np.float64 if len(samples) * columns <= DOUBLE else np.float32)
+        for block in samples.blocks():
+            x[block] = self._standardised(samples.x(block))
+        self._classes, y = np.unique(samples.y, return_inverse=True)
+        self._problem = SquaredHinge(x, y)
 
-    def objective(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        """Value and gradient at [W; b] of shape [D + 1, K], flat."""
-        theta = flat.reshape(D + 1, K)
-        slack = np.maximum(0.0, 1.0 - t * (x @ theta[:D] + theta[D]))
-        pull = 2 * C * t * slack
-        gradient = theta.copy()
-        gradient[:D] -= x.T @ pull
-        gradient[D] -= pull.sum(axis=0)
-        return 0.5 * float(flat @ flat) + C * float(np.vdot(slack, slack)), gradient.ravel()
+    def fit(self, C: float, max_iter: int, start: NDArray[np.float64] | None) -> NDArray[np.float64]:
+        """[D + 1, K] weights, the biases last. Raises EvaluationError where they do not converge."""
+        if start is not None and start.shape[1] != len(self._classes):
+            start = None  # a class too rare to stand in both parts
+        fit = self._problem.fit(C, max_iter, start)
+        if not fit.converged:
+            raise EvaluationError(
+                f"svm at C = {C:g} did not converge in {max_iter} steps; "
+                "raise evaluator.svm.max_iter or leave that C out of evaluator.svm.C."
+            )
+        return fit.weights
 
-    start = np.zeros((D + 1) * K)
-    threshold = TOLERANCE * float(np.abs(objective(start)[1]).max())
-    # ftol = 0: stop by the gradient alone (or when the value cannot fall any further in double precision).
-    limits: Any = {"maxiter": max_iter, "maxfun": 2 * max_iter, "gtol": threshold, "ftol": 0.0}
-    result = minimize(objective, start, jac=True, method="L-BFGS-B", options=limits)
-    theta = result.x.reshape(D + 1, K)
-    return theta[:D], theta[D], bool(np.abs(result.jac).max() <= threshold)
+    def accuracy(self, weights: NDArray[np.float64], samples: LabelledRows) -> float:
+        """In %, of the class with the largest margin."""
+        predicted = np.empty(len(samples), np.int64)
+        for block in samples.blocks():
+            predicted[block] = (self._standardised(samples.x(block)) @ weights).argmax(axis=1)
+        return float(score_predictions(self._classes[predicted], samples.y))
+
+    def _standardised(self, x: NDArray[np.float32]) -> NDArray[Any]:
+        """[b, D + 1] float64: x of mean 0 and deviation 1, and a column of ones."""
+        return np.column_stack([self._scaler.transform(x.astype(np.float64)), np.ones(len(x))])
