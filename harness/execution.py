@@ -90,6 +90,7 @@ def execute(work: Sequence[Pending], catalog: Catalog, plugins: Plugins, setting
         from harness.line.loading import Workplace
         from harness.line.pipeline import compute
 
+        settings.records.require_writable()
         workplace = Workplace(
             catalog=catalog,
             plugins=plugins,

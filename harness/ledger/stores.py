@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from harness.errors import RecordError, StorageError
 from harness.ledger.records import Identity, Record, decode_record, encode_record
-from harness.ledger.whole_files import create_whole
+from harness.ledger.whole_files import create_whole, require_writable
 from harness.names import slug
 
 ID_LETTERS = 16
@@ -61,6 +61,10 @@ class FolderStore:
             if create_whole(self.folder / record_path(stored), document):
                 return stored
             # Another process took this number since we looked.
+
+    def require_writable(self) -> None:
+        """Raise StorageError where no record could be added: better before hours of training than after."""
+        require_writable(self.folder)
 
     def attempts(self, cell: Identity | str) -> list[Record]:
         """All valid attempts at a cell, oldest first. An identity is looked up in one folder, a bare id in all of them."""

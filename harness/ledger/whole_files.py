@@ -98,6 +98,14 @@ def whole_path(path: str | Path) -> Iterator[Path]:
         _discard(temporary)
 
 
+def require_writable(folder: str | Path) -> None:
+    """Raise StorageError where no file can be written into `folder`, for one a record; it is made where it is missing."""
+    path = Path(folder) / "record.json"
+    with _reported(path):
+        _make_folder(path.parent)
+        _discard(_new_temporary(path))
+
+
 def remove_stale(folder: str | Path, old_s: float = OLD_S) -> list[Path]:
     """Remove the temporary files in `folder` that nobody will finish, and return them.
 

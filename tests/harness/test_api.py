@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import inspect
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -14,8 +16,9 @@ import harness
 from harness import UsageError
 from harness.api import DEVICES
 from harness.cli import main, running
-from harness.errors import MissingDataError, UnfitError, UnknownNameError
+from harness.errors import MissingDataError, StorageError, UnfitError, UnknownNameError
 from harness.execution import Outcome
+from harness.ledger import whole_files
 from harness.ledger.frames import Records
 
 AE = {"method": "ae", "data": "digits", "budget": "smoke", "evaluators": ["knn"], "threads": 1, "references": False}
@@ -55,6 +58,16 @@ def numbers(document):
     """What of a record must not depend on who asked for it, when."""
     kept = ("id", "run", "status", "identity", "budget", "reference", "metrics", "selection", "content_sha256", "n", "artifacts")
     return {key: document[key] for key in kept}
+
+
+def test_a_store_that_cannot_be_written_is_noticed_before_training(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(whole_files, "_new_temporary", refuse)
+    with pytest.raises(StorageError, match=r"records/record.json could not be written: the folder .*records is not writable"):
+        harness.run(**AE, out=tmp_path / "runs", store=tmp_path / "records")
+    assert not (tmp_path / "runs").exists()
 
 
 def test_the_records_are_those_of_the_command_line(tmp_path, capsys, monkeypatch):

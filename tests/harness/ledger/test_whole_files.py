@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from harness.errors import StorageError
 from harness.ledger import whole_files
-from harness.ledger.whole_files import TEMPORARY_PREFIX, create_whole, remove_stale, whole_path, write_whole
+from harness.ledger.whole_files import TEMPORARY_PREFIX, create_whole, remove_stale, require_writable, whole_path, write_whole
 
 
 def names(folder):
@@ -105,6 +105,14 @@ def test_a_folder_without_write_permission_is_not_written_to(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(StorageError, match="not writable"):
         write_whole(tmp_path / "a", b"text")
+
+
+def test_whether_a_folder_is_writable_is_known_without_a_trace(tmp_path, monkeypatch):
+    require_writable(tmp_path / "new")
+    assert names(tmp_path / "new") == []
+    monkeypatch.setattr(whole_files.os, "open", fail_with(errno.EROFS))
+    with pytest.raises(StorageError, match="new"):
+        require_writable(tmp_path / "new")
 
 
 @pytest.mark.parametrize("below", ["a", "x/a", "x/y/a"])
