@@ -67,32 +67,38 @@ def _description(name: str) -> str:
 
 def results(data: str, judged: Iterable[tuple[str, dict[str, Any]]]) -> str:
     """What the leaderboard says of a data set: a row for each method, under these evaluators and options of the data set."""
-    tables = json.loads((DOCS.parent / "leaderboard" / "board.json").read_bytes())["tables"]
     lines = [
         "| judged by | method | test accuracy in %, mean ± sd over encoders | encoders | sd over probes | published |",
         "|--|--|--:|--:|--:|--:|",
     ]
     for evaluator, options in judged:
-        for table in tables:
-            if (table["data"]["name"], table["evaluator"]["name"], table["data"]["options"]) == (data, evaluator, options):
-                lines += [f"| `{evaluator}` {_result(row)} |" for row in table["rows"] if row["mean"] is not None]
+        for table, row in _measured_rows(data, evaluator):
+            if table["data"]["options"] == options:
+                lines.append(f"| `{evaluator}` {_result(row)} |")
     return "\n".join(lines) + "\n"
 
 
 def by_feature(data: str, evaluator: str, features: Sequence[str]) -> str:
     """The same with a column for each feature, and the published value of the same protocol, or the nearest, in brackets."""
-    tables = json.loads((DOCS.parent / "leaderboard" / "board.json").read_bytes())["tables"]
     cells: dict[str, dict[str, str]] = {}
-    for table in tables:
-        if (table["data"]["name"], table["evaluator"]["name"]) == (data, evaluator):
-            for row in table["rows"]:
-                if row["mean"] is not None:
-                    name = ", ".join([f"`{row['method']}`", *(f"{key}={value}" for key, value in row["variant"].items())])
-                    published = f" ({row['published'][0]['value']:.2f})" if row["published"] else ""
-                    cells.setdefault(name, {})[table["feature"]] = f"{row['mean']:.2f} ± {row['sd']:.2f}{published}"
+    for table, row in _measured_rows(data, evaluator):
+        name = ", ".join([f"`{row['method']}`", *(f"{key}={value}" for key, value in row["variant"].items())])
+        published = f" ({row['published'][0]['value']:.2f})" if row["published"] else ""
+        cells.setdefault(name, {})[table["feature"]] = f"{_spread(row)}{published}"
     lines = [f"| method | {' | '.join(features)} |", "|--|" + "--:|" * len(features)]
     lines += [f"| {name} | {' | '.join(found.get(feature, '') for feature in features)} |" for name, found in cells.items()]
     return "\n".join(lines) + "\n"
+
+
+def _measured_rows(data: str, evaluator: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """The leaderboard's rows with a value under an evaluator on a data set, each with its table."""
+    for table in json.loads((DOCS.parent / "leaderboard" / "board.json").read_bytes())["tables"]:
+        if (table["data"]["name"], table["evaluator"]["name"]) == (data, evaluator):
+            yield from ((table, row) for row in table["rows"] if row["mean"] is not None)
+
+
+def _spread(row: dict[str, Any]) -> str:
+    return f"{row['mean']:.2f} ± {row['sd']:.2f}"
 
 
 def _result(row: dict[str, Any]) -> str:
@@ -102,8 +108,7 @@ def _result(row: dict[str, Any]) -> str:
         f"{number['value']:.1f}" + (f" ± {number['std']:.1f}" if number["std"] else "") + _distance(number["distance"])
         for number in row["published"]
     )
-    value = f"{row['mean']:.2f} ± {row['sd']:.2f}"
-    return f"| {name} | {value} | {row['seeds']} | {within} | {published}"
+    return f"| {name} | {_spread(row)} | {row['seeds']} | {within} | {published}"
 
 
 def _distance(distance: str) -> str:

@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from harness import EvaluationError, Evaluator, Score, Task
-from harness_probes.samples import Samples, labelled_samples, require_classes, score_at_chosen_strength, score_predictions
+from harness_probes.samples import Samples, choose, labelled_samples, require_classes, score_predictions
 from harness_probes.spec import LbfgsOptions, PygOptions
 
 TOLERANCE = 1e-5
@@ -32,7 +32,10 @@ class LbfgsProbe(Evaluator):
 
     def evaluate(self, task: Task) -> Sequence[Score]:
         """The test accuracy. Raises EvaluationError for several binary labels, unfit features, or a fit that does not converge."""
-        return [score_at_chosen_strength(task, self.options.C, self._accuracies)]
+        train, test = labelled_samples(task, task.train, "training"), labelled_samples(task, task.test, "test")
+        C = choose(task, self.options.C, self._accuracies)
+        [accuracy] = self._accuracies(train, test, [C])
+        return [Score(name="accuracy", value=accuracy, selected={"C": C})]
 
     def _accuracies(self, train: Samples, held_out: Samples, grid: Sequence[float]) -> list[float]:
         """Accuracy on `held_out` of a fit to `train` at each C."""

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import EvaluationError, Part, Score, Task
+from harness import EvaluationError, Part, Task
 
 T = TypeVar("T", int, float)
 
@@ -102,12 +102,13 @@ def labelled_samples(task: Task, part: Part, name: str) -> Samples:
     return Samples(np.asarray(features.reshape(len(features), -1), dtype=np.float32), found.y)
 
 
-def fit_and_validation_rows(task: Task) -> tuple[LabelledRows, LabelledRows]:
+def fit_and_validation_rows(task: Task, train: LabelledRows | None = None) -> tuple[LabelledRows, LabelledRows]:
     """What to fit and what to choose by: `Task.fit_and_validation` without copying features.
 
+    :param train: the `labelled_rows` of the training part, where they have been looked at already.
     :raises EvaluationError: as `labelled_rows`, or no validation part can be drawn.
     """
-    train = labelled_rows(task, task.train, "training")
+    train = labelled_rows(task, task.train, "training") if train is None else train
     if task.validation is not None:
         return train, labelled_rows(task, task.validation, "validation")
     fit, held_out = (train.within(rows) for rows in task.validation_rows())
@@ -158,16 +159,3 @@ def choose(task: Task, grid: Sequence[T], scores: Callable[[Samples, Samples, Se
     ascending = sorted(grid)
     found = scores(labelled_samples(task, fit, "training"), labelled_samples(task, validation, "validation"), ascending)
     return ascending[int(np.argmax(found))]
-
-
-def score_at_chosen_strength(
-    task: Task, grid: Sequence[float], accuracies: Callable[[Samples, Samples, Sequence[float]], Sequence[float]]
-) -> Score:
-    """Test accuracy of one fit to the whole training part, at the C of `grid` that `choose` takes.
-
-    :param accuracies: called as `accuracies(train, held_out, grid)`; one accuracy in % for each C.
-    """
-    train, test = labelled_samples(task, task.train, "training"), labelled_samples(task, task.test, "test")
-    C = choose(task, grid, accuracies)
-    [accuracy] = accuracies(train, test, [C])
-    return Score(name="accuracy", value=accuracy, selected={"C": C})

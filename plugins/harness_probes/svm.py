@@ -40,7 +40,7 @@ class SvmProbe(Evaluator):
         if len(self.options.C) == 1:
             [C], start = self.options.C, None
         else:
-            C, start = self._choose(*fit_and_validation_rows(task))
+            C, start = self._choose(*fit_and_validation_rows(task, train))
         machines = _Machines(train)
         weights = machines.fit(C, self.options.max_iter, start)
         return [Score(name="accuracy", value=machines.accuracy(weights, test), selected={"C": C})]
@@ -49,14 +49,12 @@ class SvmProbe(Evaluator):
         """The C with the best accuracy on `validation`, of equals the smallest, and its weights."""
         require_classes(fit, "svm")
         machines = _Machines(fit)
-        best, chosen = -1.0, (0.0, np.empty(0))
-        weights = None
-        for C in sorted(self.options.C):
-            weights = machines.fit(C, self.options.max_iter, weights)
-            accuracy = machines.accuracy(weights, validation)
-            if accuracy > best:
-                best, chosen = accuracy, (C, weights)
-        return chosen
+        grid = sorted(self.options.C)
+        fitted: list[NDArray[np.float64]] = []
+        for C in grid:
+            fitted.append(machines.fit(C, self.options.max_iter, fitted[-1] if fitted else None))
+        best = int(np.argmax([machines.accuracy(weights, validation) for weights in fitted]))
+        return grid[best], fitted[best]
 
 
 class _Machines:
