@@ -217,11 +217,13 @@ def _(spec: MethodSpec) -> Iterator[str]:
     layers = {"options": spec.options}
     layers |= {f"data_options.{data}": parts for data, parts in spec.data_options.items()}
     layers |= {f"budgets.{budget}": parts for budget, parts in spec.budgets.items()}
+    layers |= {f"data_budgets.{data}.{name}": parts for data, found in spec.data_budgets.items() for name, parts in found.items()}
     for field, parts in layers.items():
         for part in parts:
             if part not in _RUN_PARTS and not part.startswith("evaluator."):
                 yield f"{field} has the part {part!r}; parts are {', '.join(_RUN_PARTS)} and evaluator.NAME"
-    yield from _budgets(spec.budgets)
+    for budgets in (spec.budgets, *spec.data_budgets.values()):
+        yield from _budgets(budgets)
 
 
 @_complaints.register

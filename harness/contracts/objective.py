@@ -78,8 +78,9 @@ class ObjectiveContext:
     """Number of classes; None unless the objective declares `supervised`."""
     multilabel: bool = False
     """Whether labels are K binary ones; only ever true for a supervised objective."""
-    decoder: Callable[[torch.Generator], nn.Module] | None = None
-    """Makes the encoder's mirror decoder; None unless the objective declares `needs_decoder`."""
+    decoder: Callable[[torch.Generator, float], nn.Module] | None = None
+    """Makes the encoder's mirror decoder, the widths of its hidden layers times a number; None unless the objective declares
+    `needs_decoder`."""
 
 
 class Objective(nn.Module, ABC):
@@ -116,7 +117,11 @@ class Objective(nn.Module, ABC):
         """Update state that no gradient trains; called without gradients, after all phases of a step. Nothing by default."""
 
     def exports(self) -> Mapping[str, nn.Module]:
-        """Modules that a loaded run offers besides the encoder: "decoder" (`decode`), "generator" (`generate`)."""
+        """Modules that a loaded run offers besides the encoder.
+
+        "decoder" maps a feature [N, ...] to inputs (`decode`); "generator" is called as `generator(n, torch_generator)` and gives
+        `n` inputs (`generate`).
+        """
         return {}
 
 

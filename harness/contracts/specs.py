@@ -149,7 +149,8 @@ class EncoderSpec(Spec, frozen=True, kw_only=True):
     """A network from a batch to named features.
 
     `build` is called as `build(description: Description, options, generator) -> Encoder`; `decoder`, where there is one, as
-    `decoder(encoder, generator) -> nn.Module` and maps the default feature back to an input.
+    `decoder(encoder, generator, scale) -> nn.Module` and maps the default feature back to an input; the widths of its hidden layers
+    are those of the encoder's mirror times `scale`.
     """
 
     kinds: tuple[str, ...]
@@ -217,9 +218,11 @@ class MethodSpec(Spec, frozen=True, kw_only=True):
     options: PartOptions = field(default_factory=dict)
     """The recipe's own option values by part ("data", "encoder", "objective", "train")."""
     data_options: Mapping[str, PartOptions] = field(default_factory=dict)
-    """Values that hold on one data set only, by data set name, over `options`."""
+    """Values that hold on one track or data set only, by its name, over `options`; a data set's stand over its track's."""
     budgets: Mapping[str, PartOptions] = field(default_factory=dict)
-    """Values per budget over `options`; "paper" may be left out and then changes nothing."""
+    """Values per budget over all of these; "paper" may be left out and then changes nothing."""
+    data_budgets: Mapping[str, Mapping[str, PartOptions]] = field(default_factory=dict)
+    """Values per budget that hold on one track or data set only, by its name, over `budgets`."""
     features: tuple[str, ...] = ()
     """Features to judge where they differ from the encoder's default one."""
     reference: Literal["none", "with-every-run", "on-request"] = "none"

@@ -76,9 +76,9 @@ def build_objective(
     seed = derive_seed(run.identity.seed, "objective")
     encoder_entry = catalog.encoder(run.parts["encoder"])
 
-    def decoder(source: torch.Generator) -> nn.Module:
+    def decoder(source: torch.Generator, scale: float) -> nn.Module:
         assert encoder_entry.spec.decoder is not None  # planning refuses an encoder without one
-        return cast(nn.Module, import_part(encoder_entry.spec.decoder, encoder_entry)(encoder, source))
+        return cast(nn.Module, import_part(encoder_entry.spec.decoder, encoder_entry)(encoder, source, scale))
 
     supervised = entry.spec.supervised
     context = ObjectiveContext(

@@ -151,9 +151,9 @@ class _Draft:
         """The runs of one method, one per seed. `compared` is the method beside which a reference row stands."""
         objective = self.catalog.objective(method.spec.objective)
         self._check_fit(method, encoder, objective)
-        layers = _layers(method.spec, self.data.spec.name, self.request.budget, default_budget=compared is not None)
+        layers = _layers(method.spec, self.data.spec, self.request.budget, default_budget=compared is not None)
         # A reference row is given the compared method's data and encoder options, so that only the training differs.
-        shared = _layers(compared.spec, self.data.spec.name, self.request.budget) if compared else layers
+        shared = _layers(compared.spec, self.data.spec, self.request.budget) if compared else layers
         same_encoder = compared is None or method.spec.encoders.get("*") == "*"
         # A recipe's values for the data set, or for an encoder that is not its own, hold where the part has such an option.
         shared_data = _where_known("data", self.data.spec.options, shared)
@@ -315,19 +315,21 @@ def check_pins(spec: DataSetSpec, locked_hashes: Mapping[str, str], *, trust_fir
     return bool(unpinned)
 
 
-def _layers(method: MethodSpec, data: str, budget: str, default_budget: bool = False) -> list[PartLayer]:
+def _layers(method: MethodSpec, data: DataSetSpec, budget: str, default_budget: bool = False) -> list[PartLayer]:
     """Option layers of a method's recipe, weakest first."""
     if budget != "paper" and budget not in method.budgets and not default_budget and method.reference == "none":
         offered = ", ".join(["paper", *(name for name in method.budgets if name != "paper")])
         raise UnfitError(f"Method {method.name} has no budget {budget!r}; it has {offered}.")
-    return [method.options, method.data_options.get(data, {}), method.budgets.get(budget, {})]
+    own = [method.data_options.get(name, {}) for name in (data.track, data.name)]
+    own_budgets = [method.data_budgets.get(name, {}).get(budget, {}) for name in (data.track, data.name)]
+    return [method.options, *own, method.budgets.get(budget, {}), *own_budgets]
 
 
 def _shaped(
     data: Entry[DataSetSpec], method: Entry[MethodSpec], budget: str, typed: Mapping[str, Mapping[str, Any]]
 ) -> Entry[DataSetSpec]:
     """The data set with the shape that its samples have under the options of this request."""
-    layers = _where_known("data", data.spec.options, _layers(method.spec, data.spec.name, budget))
+    layers = _where_known("data", data.spec.options, _layers(method.spec, data.spec, budget))
     options = resolve_options("data", data.spec.options, *(layer["data"] for layer in layers), typed.get("data", {}))
     shape = data.spec.shape_under(options)
     return data if shape == data.spec.shape else msgspec.structs.replace(data, spec=msgspec.structs.replace(data.spec, shape=shape))

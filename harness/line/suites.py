@@ -4,7 +4,7 @@ summary = "DGI on the Planetoid graphs"
 seeds = 10
 
 [[runs]]
-method = "dgi"
+method = "dgi"  # or a list
 data = ["cora", "citeseer"]
 evaluators = ["logistic"]
 options = ["train.patience=20"]
@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib.util
 import tomllib
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -31,9 +32,9 @@ Seeds = Annotated[int, Meta(ge=1)] | Annotated[tuple[Annotated[int, Meta(ge=0)],
 
 
 class SuiteRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Runs of one method on one or more data sets; what is left out is the suite's own value."""
+    """Runs of one or more methods on one or more data sets; what is left out is the suite's own value."""
 
-    method: str
+    method: str | Names
     data: str | Names
     seeds: Seeds | None = None
     protocol: str | None = None
@@ -88,13 +89,13 @@ def plan_suite(
     suite = read_suite(name, catalog)
     requests = []
     for run in suite.runs:
-        for data in (run.data,) if isinstance(run.data, str) else run.data:
+        for method, data in product(_each(run.method), _each(run.data)):
             declared = suite.seeds if run.seeds is None else run.seeds
             chosen = seeds if seeds is not None else (seed,) if seed is not None else declared
             own = suite.references if run.references is None else run.references
             requests.append(
                 Request(
-                    method=run.method,
+                    method=method,
                     data=data,
                     seeds=tuple(range(chosen)) if isinstance(chosen, int) else chosen,
                     protocol=run.protocol,
@@ -108,6 +109,10 @@ def plan_suite(
                 )
             )
     return requests
+
+
+def _each(names: str | Names) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else names
 
 
 def _shipped(path: str) -> Path:

@@ -51,11 +51,11 @@ class ConvDecoder(nn.Module):
         return (high + low) / 2 + (high - low) / 2 * pixels.tanh()
 
 
-def mirror_decoder(encoder: ConvEncoder, generator: torch.Generator) -> ConvDecoder:
-    """The decoder of an encoder of halving convolutions; its largest map has the channels of the encoder's first."""
-    return ConvDecoder(encoder, encoder.width)
+def mirror_decoder(encoder: ConvEncoder, generator: torch.Generator, scale: float) -> ConvDecoder:
+    """The decoder of an encoder of halving convolutions; its largest map has the channels of the encoder's first, times `scale`."""
+    return ConvDecoder(encoder, max(1, round(encoder.width * scale)))
 
 
-def alexnet_decoder(encoder: ConvEncoder, generator: torch.Generator) -> ConvDecoder:
-    """The decoder of `alexnet-64`: that of `dcgan-64`, 64 channels standing beside the encoder's 96."""
-    return ConvDecoder(encoder, max(1, encoder.width * 2 // 3))
+def alexnet_decoder(encoder: ConvEncoder, generator: torch.Generator, scale: float) -> ConvDecoder:
+    """The decoder of `alexnet-64`: that of `dcgan-64`, 64 channels standing beside the encoder's 96, times `scale`."""
+    return ConvDecoder(encoder, max(1, round(encoder.width * 2 // 3 * scale)))

@@ -14,7 +14,7 @@ from harness import (
     SuiteSpec,
     hookimpl,
 )
-from harness_images import spec_autoencoder, spec_data, spec_dim, spec_encoders, spec_pictures, spec_published
+from harness_images import spec_data, spec_dim, spec_encoders, spec_pictures, spec_published
 
 
 @hookimpl
@@ -37,14 +37,14 @@ def harness_encoders() -> list[EncoderSpec]:
 
 @hookimpl
 def harness_objectives() -> list[ObjectiveSpec]:
-    """`dim` and `autoencoder`."""
-    return [spec_dim.DIM, spec_autoencoder.AUTOENCODER]
+    """`dim`."""
+    return [spec_dim.DIM]
 
 
 @hookimpl
 def harness_methods() -> list[MethodSpec]:
-    """Deep InfoMax in its variants, and an autoencoder."""
-    return [*spec_dim.METHODS, spec_autoencoder.AE]
+    """Deep InfoMax in its variants."""
+    return spec_dim.METHODS
 
 
 @hookimpl

@@ -139,10 +139,10 @@ def _suite(name: str, summary: str) -> SuiteSpec:
 
 
 SUITES = [
-    _suite("dim-cifar10", "Table 1 of Deep InfoMax, CIFAR-10: the bounds, and the global term."),
-    _suite("dim-cifar100", "Table 1 of Deep InfoMax, CIFAR-100."),
-    _suite("dim-tiny-imagenet", "Table 2 of Deep InfoMax, Tiny ImageNet."),
-    _suite("dim-stl10", "Table 2 of Deep InfoMax, STL-10, with fine-tuning."),
+    _suite("dim-cifar10", "Table 1 of Deep InfoMax, CIFAR-10, with its baselines."),
+    _suite("dim-cifar100", "Table 1 of Deep InfoMax, CIFAR-100, with its baselines."),
+    _suite("dim-tiny-imagenet", "Table 2 of Deep InfoMax, Tiny ImageNet, with its baselines."),
+    _suite("dim-stl10", "Table 2 of Deep InfoMax, STL-10, with its baselines and fine-tuning."),
     _suite("dim-structure", "Table 5 of Deep InfoMax, CIFAR-10: coordinates and occlusion."),
     _suite("dim-structure-cifar100", "Table 5 of Deep InfoMax, CIFAR-100."),
     _suite("dim-negatives", "Deep InfoMax on CIFAR-10 by the number of negatives, for three bounds."),

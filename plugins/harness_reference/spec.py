@@ -77,9 +77,16 @@ SUPERVISED_METHOD = MethodSpec(
     name="supervised",
     summary="The encoder trained with the labels of the training part.",
     objective="supervised",
-    encoders={"graphs": "gcn", "images": ("dcgan-32", "conv-28", "alexnet-64", "image-small")},
+    encoders={
+        "graphs": "gcn",
+        "stl10": "alexnet-64",
+        "tiny-imagenet": "alexnet-64",
+        "images": ("dcgan-32", "conv-28", "dcgan-64", "image-small"),
+    },
     options={"train": {"epochs": 200, "batch_size": 64}},
+    data_options={"images": {"objective": {"lr": 1e-4, "weight_decay": 0.0, "dropout": 0.1}}},
     budgets={"fast": {"train": {"epochs": 50}}, "smoke": {"train": {"epochs": 2}}},
+    data_budgets={"images": {"fast": {"train": {"epochs": 7}}}, "digits": {"fast": {"train": {"epochs": 50}}}},
     reference="on-request",
 )
 

@@ -1,4 +1,4 @@
-"""Small image files, written as the data sets have them."""
+"""Small image files, written as the data sets have them, and finished runs to draw pictures of."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+
+from harness import Description, ImageSource, RunView, Splits
 
 
 def encode(pixels, form="PNG"):
@@ -61,3 +64,48 @@ def write_parquet(tmp_path):
         return path
 
     return write
+
+
+# ----------------------------------------------------------------------------------------------------- pictures
+
+RANDOM = np.random.default_rng(0)
+PIXELS = RANDOM.integers(0, 256, size=(40, 3, 4, 4), dtype=np.uint8)
+FEATURES = RANDOM.normal(size=(40, 5)).astype(np.float32)
+
+
+@pytest.fixture
+def run_view():
+    """Makes a finished run of 40 images, 30 of them test images, with a feature y of five numbers."""
+
+    def make(pixels=PIXELS, features=FEATURES, **changes):
+        source = ImageSource(torch.from_numpy(pixels), value_range=(-1.0, 1.0))
+        description = Description(kind="images", shape=source.description.shape, samples=40, value_range=(-1.0, 1.0))
+        view = {
+            "feature": "y",
+            "features": lambda name: features,
+            "description": description,
+            "splits": Splits(train=np.arange(10), test=np.arange(10, 40)),
+            "seed": 3,
+            "device": torch.device("cpu"),
+            "inputs": source,
+        }
+        return RunView(**(view | changes))
+
+    return make
+
+
+@pytest.fixture
+def shown_images():
+    """The images in a picture, in the order they were drawn."""
+    return lambda picture: [np.asarray(image.get_array()) for image in picture.figure.axes[0].images]
+
+
+@pytest.fixture
+def number_of():
+    """The sample that a shown image is."""
+
+    def find(image):
+        as_shown = np.moveaxis(PIXELS, 1, -1) / 255
+        return int(np.abs(as_shown - image).max(axis=(1, 2, 3)).argmin())
+
+    return find

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from harness import Batch, Description, Encoder, Images, Items, ObjectiveContext, PluginError, Step
-from harness_images.autoencoder import Autoencoder, build
-from harness_images.spec_autoencoder import AutoencoderOptions
+from harness_baselines.autoencoder import Autoencoder, build
+from harness_baselines.spec import AutoencoderOptions
 
 DESCRIPTION = Description(kind="images", shape=(2, 8, 8), samples=5)
 
@@ -38,7 +38,7 @@ class Flat(nn.Module):
 
 
 def autoencoder(lr: float = 1e-3) -> Autoencoder:
-    context = ObjectiveContext(description=DESCRIPTION, decoder=lambda generator: Flat())
+    context = ObjectiveContext(description=DESCRIPTION, decoder=lambda generator, scale: Flat())
     return build(Summary(), context, AutoencoderOptions(lr=lr), torch.Generator())
 
 

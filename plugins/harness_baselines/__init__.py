@@ -1,0 +1,1 @@
+"""Baselines beside Deep InfoMax: autoencoders, adversarial models and noise as targets, on the encoders that it uses."""
