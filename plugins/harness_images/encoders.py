@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness import Description, Encoder, Images
@@ -50,6 +51,7 @@ class ConvEncoder(Encoder):
     :param hidden: units of each hidden layer.
     :param init: "normal-0.02" draws all weights of convolutions and linear maps from N(0, 0.02²), as BiGAN and the authors' first
         code did for AlexNet; "default" is torch's own initialisation.
+    :param gradients: the first convolution sees horizontal and vertical differences of the images, as in `GradientFilter`.
     :param memory_format: of maps and kernels. Convolutions are quicker with the channels last.
     """
 
@@ -62,6 +64,7 @@ class ConvEncoder(Encoder):
         hidden: Sequence[int],
         latent: int,
         init: Literal["default", "normal-0.02"] = "default",
+        gradients: bool = False,
         memory_format: torch.memory_format = torch.channels_last,
     ) -> None:
         super().__init__()
@@ -75,7 +78,8 @@ class ConvEncoder(Encoder):
             maps.append((stage.channels, side, side))
         self.feature_shapes = {"y": (latent,), "fc": (hidden[-1],), "conv": maps[-1], "local": maps[local]}
 
-        below = _convolutions(self.channels, stages[:local])
+        self.filter = GradientFilter(self.channels) if gradients else None
+        below = _convolutions(2 if gradients else self.channels, stages[:local])
         self.convolutions = nn.Sequential(*below, *_convolutions(maps[local][0], stages[local:]))
         self.layers_below = len(below)
         self.hidden = nn.Sequential(*_hidden([math.prod(maps[-1]), *hidden]))
@@ -85,7 +89,8 @@ class ConvEncoder(Encoder):
 
     def forward(self, batch: Images) -> dict[str, Tensor]:
         """The features of a batch of images."""
-        pixels = batch.pixels.contiguous(memory_format=self.memory_format)
+        pixels = batch.pixels if self.filter is None else self.filter(batch.pixels)
+        pixels = pixels.contiguous(memory_format=self.memory_format)
         local = self.convolutions[: self.layers_below](pixels)
         conv = self.convolutions[self.layers_below :](local)
         fc = self.hidden(conv.flatten(start_dim=1))
@@ -105,6 +110,24 @@ class ConvEncoder(Encoder):
             above = nn.Sequential(*layers, nn.Linear(self.output.in_features, units))
             _initialise(above, self.init)
         return above
+
+
+class GradientFilter(nn.Module):
+    """[B, C, H, W] -> [B, 2, H, W]: horizontal and vertical differences, summed over the channels, by Sobel's kernel over three.
+
+    Fixed. It hides colours, in which Bojanowski and Joulin (2017) and others saw a shortcut.
+    """
+
+    kernel: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        horizontal = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]) / 3
+        self.register_buffer("kernel", torch.stack([horizontal, horizontal.T])[:, None].repeat(1, channels, 1, 1))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """The differences; beyond the border the images are 0."""
+        return F.conv2d(pixels, self.kernel, padding=1)
 
 
 def _convolutions(channels: int, stages: Sequence[Stage]) -> list[nn.Module]:
@@ -147,11 +170,18 @@ def _drawing_from(generator: torch.Generator | None) -> Iterator[None]:
 # ------------------------------------------------------------------------------------------------- the encoders
 
 
-def build_dcgan_32(description: Description, options: ConvEncoderOptions, generator: torch.Generator) -> ConvEncoder:
+def build_dcgan_32(
+    description: Description, options: ConvEncoderOptions, generator: torch.Generator, *, gradients: bool = False
+) -> ConvEncoder:
     """The encoder `dcgan-32`: maps of side 16, 8 (local) and 4."""
     width = options.width
     stages = [Stage(width, 4, 2, 1), Stage(2 * width, 4, 2, 1), Stage(4 * width, 4, 2, 1)]
-    return ConvEncoder(description, stages, local=2, hidden=[options.hidden], latent=options.latent)
+    return ConvEncoder(description, stages, local=2, hidden=[options.hidden], latent=options.latent, gradients=gradients)
+
+
+def build_dcgan_32_gradients(description: Description, options: ConvEncoderOptions, generator: torch.Generator) -> ConvEncoder:
+    """The encoder `dcgan-32-gradients`: `dcgan-32` behind a gradient filter."""
+    return build_dcgan_32(description, options, generator, gradients=True)
 
 
 def build_conv_28(description: Description, options: ConvEncoderOptions, generator: torch.Generator) -> ConvEncoder:
@@ -168,7 +198,9 @@ def build_dcgan_64(description: Description, options: ConvEncoderOptions, genera
     return ConvEncoder(description, stages, local=3, hidden=[options.hidden], latent=options.latent)
 
 
-def build_alexnet_64(description: Description, options: AlexNetOptions, generator: torch.Generator) -> ConvEncoder:
+def build_alexnet_64(
+    description: Description, options: AlexNetOptions, generator: torch.Generator, *, gradients: bool = False
+) -> ConvEncoder:
     """The encoder `alexnet-64`: maps of side 31, 15, 15 (local), 15 and 7."""
     width = options.width
     stages = [
@@ -178,8 +210,20 @@ def build_alexnet_64(description: Description, options: AlexNetOptions, generato
         Stage(4 * width, 3, 1, 1),
         Stage(2 * width, 3, 1, 1, pool=True),
     ]
-    hidden = [options.hidden, options.hidden]
-    return ConvEncoder(description, stages, local=3, hidden=hidden, latent=options.latent, init=options.init)
+    return ConvEncoder(
+        description,
+        stages,
+        local=3,
+        hidden=[options.hidden, options.hidden],
+        latent=options.latent,
+        init=options.init,
+        gradients=gradients,
+    )
+
+
+def build_alexnet_64_gradients(description: Description, options: AlexNetOptions, generator: torch.Generator) -> ConvEncoder:
+    """The encoder `alexnet-64-gradients`: `alexnet-64` behind a gradient filter."""
+    return build_alexnet_64(description, options, generator, gradients=True)
 
 
 def build_small(description: Description, options: SmallEncoderOptions, generator: torch.Generator) -> ConvEncoder:

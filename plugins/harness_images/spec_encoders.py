@@ -91,6 +91,28 @@ ALEXNET_64 = EncoderSpec(
     options=AlexNetOptions,
 )
 
+DCGAN_32_GRADIENTS = EncoderSpec(
+    name="dcgan-32-gradients",
+    summary="dcgan-32 behind a fixed filter of horizontal and vertical differences, as in Noise as Targets.",
+    kinds=DCGAN_32.kinds,
+    features=DCGAN_32.features,
+    build="harness_images.encoders:build_dcgan_32_gradients",
+    shapes=DCGAN_32.shapes,
+    decoder=DCGAN_32.decoder,
+    options=DCGAN_32.options,
+)
+
+ALEXNET_64_GRADIENTS = EncoderSpec(
+    name="alexnet-64-gradients",
+    summary="alexnet-64 behind a fixed filter of horizontal and vertical differences, as in Noise as Targets.",
+    kinds=ALEXNET_64.kinds,
+    features=ALEXNET_64.features,
+    build="harness_images.encoders:build_alexnet_64_gradients",
+    shapes=ALEXNET_64.shapes,
+    decoder=ALEXNET_64.decoder,
+    options=ALEXNET_64.options,
+)
+
 IMAGE_SMALL = EncoderSpec(
     name="image-small",
     summary="Two convolutions and a hidden layer for images of 8x8 pixels.",
@@ -102,7 +124,7 @@ IMAGE_SMALL = EncoderSpec(
     options=SmallEncoderOptions,
 )
 
-ENCODERS = (DCGAN_32, CONV_28, DCGAN_64, ALEXNET_64, IMAGE_SMALL)
+ENCODERS = (DCGAN_32, CONV_28, DCGAN_64, ALEXNET_64, DCGAN_32_GRADIENTS, ALEXNET_64_GRADIENTS, IMAGE_SMALL)
 
 IMAGE_ENCODERS: dict[str, str | tuple[str, ...]] = {
     "stl10": "alexnet-64",

@@ -40,7 +40,7 @@ def test_list_without_a_kind_has_a_section_for_each(cli):
 
 
 def test_list_shows_each_parts_summary(cli):
-    assert "Autoencoder: the representation from which the image is best reconstructed." in cli("list", "methods").out
+    assert "Autoencoder: the representation from which the input is best reconstructed." in cli("list", "methods").out
 
 
 def test_list_shows_a_methods_other_names(cli):
@@ -49,7 +49,7 @@ def test_list_shows_a_methods_other_names(cli):
 
 def test_list_in_json_says_whose_each_part_is(cli):
     (ae,) = [entry for entry in cli("list", "methods", "--json").document["methods"] if entry["name"] == "ae"]
-    assert (ae["full_name"], ae["plugin"], ae["distribution"]) == ("harness_images/ae", "images", "infomax-harness")
+    assert (ae["full_name"], ae["plugin"], ae["distribution"]) == ("harness_baselines/ae", "baselines", "infomax-harness")
 
 
 def test_list_names_the_distribution_of_strangers_parts_only(cli, plugins_here):
@@ -86,8 +86,10 @@ def test_show_begins_with_kind_and_full_name(cli, name):
 
 def test_show_of_a_method_has_its_recipe_and_budgets(cli):
     out = cli("show", "ae").out
-    assert "\n  options\n    train: epochs=50, batch_size=64\n" in out
-    assert "\n  budgets\n    fast: train.epochs=10\n    smoke: train.epochs=1\n" in out
+    assert "\n  options\n    train: epochs=200, batch_size=64\n" in out
+    assert "\n    digits: train.epochs=50, objective.lr=0.001\n" in out
+    assert "\n  budgets\n    fast: train.epochs=7, objective.decoder_scale=0.5\n    smoke: train.epochs=1," in out
+    assert "\n  data budgets\n    digits: fast.train.epochs=10\n" in out
 
 
 def test_show_of_a_method_with_several_encoders_has_those_of_each_data_set_and_track(cli):
@@ -97,7 +99,7 @@ def test_show_of_a_method_with_several_encoders_has_those_of_each_data_set_and_t
 
 
 def test_show_of_an_objective_has_its_options_with_defaults(cli):
-    assert "    lr = 0.001  (float) Adam's learning rate" in cli("show", "autoencoder").out
+    assert "    lr = 0.0001  (float) Adam's learning rate, for every network" in cli("show", "autoencoder").out
 
 
 def test_show_of_an_encoder_has_its_features(cli):
@@ -132,7 +134,7 @@ def test_show_of_a_data_set_has_its_protocols(cli):
 
 
 def test_show_takes_a_full_name(cli):
-    assert cli("show", "harness_images/ae").out == cli("show", "ae").out
+    assert cli("show", "harness_baselines/ae").out == cli("show", "ae").out
 
 
 def test_show_of_a_name_that_two_kinds_have_shows_both(cli):
@@ -156,15 +158,19 @@ def test_show_in_json_is_a_list_of_the_parts_of_that_name(cli):
     (document,) = cli("show", "autoencoder", "--json").document
     assert document["kind"] == "objective"
     assert document["spec"]["needs_decoder"] is True
-    assert document["options"] == [
-        {"name": "lr", "type": "float", "default": 0.001, "description": "Adam's learning rate"},
-    ]
+    assert [option["name"] for option in document["options"]] == ["decoder_scale", "lr"]
+    assert document["options"][1] == {
+        "name": "lr",
+        "type": "float",
+        "default": 0.0001,
+        "description": "Adam's learning rate, for every network",
+    }
 
 
 def test_show_of_a_misspelt_name_suggests_the_nearest(cli):
-    answer = cli("show", "autoencodr")
+    answer = cli("show", "supervisd")
     assert answer.code == 2
-    assert answer.sentence == "There is no part named 'autoencodr'; did you mean 'autoencoder'?"
+    assert answer.sentence == "There is no part named 'supervisd'; did you mean 'supervised'?"
 
 
 def test_show_of_an_unknown_name_says_where_the_names_are(cli):
@@ -181,12 +187,12 @@ def test_plugins_shows_each_with_its_version_and_what_it_offers(cli):
     (at,) = [number for number, line in enumerate(lines) if line.startswith("images ")]
     assert lines[at].split()[:3] == ["images", "ok", "infomax-harness"]
     assert "2 families" in lines[at + 1]
-    assert "9 methods" in lines[at + 1]
+    assert "8 methods" in lines[at + 1]
 
 
 def test_plugins_in_json_has_one_entry_for_each(cli):
     document = cli("plugins", "--json").document
-    assert {status["name"] for status in document} >= {"graphs", "images", "probes", "reference"}
+    assert {status["name"] for status in document} >= {"baselines", "graphs", "images", "probes", "reference"}
     assert {status["status"] for status in document} == {"ok"}
 
 

@@ -70,14 +70,14 @@ def fail(*arguments):
 
 
 def test_the_traceback_of_a_failed_cell_is_in_its_record_and_not_on_the_screen(cli, monkeypatch):
-    monkeypatch.setattr("harness_images.autoencoder.build", fail)
+    monkeypatch.setattr("harness_baselines.autoencoder.build", fail)
     answer = cli(*AE)  # which looks for tracebacks
     assert answer.code == 1
     assert "failed: ae on digits, seed 0, knn on y: division by zero" in answer.err
 
 
 def test_verbose_adds_the_traceback_of_a_failed_cell(cli, monkeypatch, caplog):
-    monkeypatch.setattr("harness_images.autoencoder.build", fail)
+    monkeypatch.setattr("harness_baselines.autoencoder.build", fail)
     with caplog.at_level(logging.INFO, logger="harness"):
         cli("-v", *AE)
     assert "ZeroDivisionError: division by zero" in caplog.text

@@ -199,7 +199,7 @@ def test_naming_nothing_is_refused(cli, flag, value):
 
 
 def test_full_names_mean_the_same_parts(cli, runs):
-    full = ["harness_images/ae" if word == "ae" else "harness_images/digits" if word == "digits" else word for word in PLAIN]
+    full = ["harness_baselines/ae" if word == "ae" else "harness_images/digits" if word == "digits" else word for word in PLAIN]
     assert cli(*full, "--dry-run", "--json").document[0]["cells"][0]["done"]
 
 
@@ -302,7 +302,7 @@ def test_a_dry_run_is_refused_for_what_a_run_is_refused_for(cli):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--method", "aee"), "There is no method named 'aee'; did you mean 'ae'?"),
+        (("--method", "bigann"), "There is no method named 'bigann'; did you mean 'bigan'?"),
         (("--data", "digit"), "There is no data set named 'digit'; did you mean 'digits'?"),
         (("--evaluators", "svmm"), "There is no evaluator named 'svmm'; did you mean 'svm'?"),
         (("--features", "convv"), "There is no feature of encoder image-small named 'convv'; did you mean 'conv'?"),

@@ -71,8 +71,8 @@ def test_features_are_those_of_the_encoder_in_eval_mode_in_order(features, encod
     [batch] = source.in_order(SAMPLES)
     with torch.no_grad():
         expected = encoder.eval()(batch)
-    np.testing.assert_allclose(found["y"].array, expected["y"].numpy(), rtol=1e-6)
-    np.testing.assert_allclose(found["square"].array, expected["square"].numpy(), rtol=1e-6)
+    np.testing.assert_allclose(found["y"].array, expected["y"].numpy(), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(found["square"].array, expected["square"].numpy(), rtol=1e-6, atol=1e-7)
 
 
 def test_one_pass_without_gradients_gives_all_features(features, encoder, monkeypatch):

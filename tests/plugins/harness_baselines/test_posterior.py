@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -97,4 +95,4 @@ def test_half_precision_features_give_moments_in_full():
     posterior = GaussianPosterior(Trunk(y=(3,), fc=(4,))).bfloat16()
     moments = posterior.moments({"y": torch.randn(5, 3).bfloat16(), "fc": torch.randn(5, 4).bfloat16()})
     assert {moment.dtype for moment in moments} == {torch.float32}
-    assert math.isfinite(float(kl_from_standard_normal(*moments).sum()))
+    assert kl_from_standard_normal(*moments).isfinite().all()

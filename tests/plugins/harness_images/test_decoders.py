@@ -22,7 +22,12 @@ def attribute(path: str) -> object:
 
 
 def make(
-    spec: EncoderSpec, channels: int = 3, value_range: tuple[float, float] | None = RANGE, device: str = "cpu", **options: object
+    spec: EncoderSpec,
+    channels: int = 3,
+    value_range: tuple[float, float] | None = RANGE,
+    device: str = "cpu",
+    scale: float = 1.0,
+    **options: object,
 ) -> ConvDecoder:
     """The decoder of the encoder that `spec` builds with `options`, as the core builds both."""
     assert spec.shapes is not None
@@ -31,7 +36,7 @@ def make(
     with torch.random.fork_rng(devices=[]), torch.device(device):
         torch.manual_seed(0)
         encoder = attribute(spec.build)(description, spec.options(**options), torch.Generator())
-        return attribute(spec.decoder)(encoder, torch.Generator())
+        return attribute(spec.decoder)(encoder, torch.Generator(), scale)
 
 
 def small(spec: EncoderSpec, channels: int = 3, value_range: tuple[float, float] | None = RANGE) -> ConvDecoder:
@@ -89,6 +94,15 @@ def test_images_are_those_of_the_decoder_written_out(spec: EncoderSpec, training
 def test_alexnets_decoder_is_that_of_the_other_encoder_for_its_size() -> None:
     theirs, alexnets = make(DCGAN_64, device="meta").state_dict(), make(ALEXNET_64, device="meta").state_dict()
     assert {name: tensor.shape for name, tensor in alexnets.items()} == {name: tensor.shape for name, tensor in theirs.items()}
+
+
+@every_encoder
+def test_a_scale_multiplies_the_widths_of_all_hidden_layers(spec: EncoderSpec) -> None:
+    def channels(scale: float) -> list[int]:
+        layers = make(spec, device="meta", scale=scale).layers
+        return [layer.num_features for layer in layers if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
+
+    assert channels(0.5) == [width // 2 for width in channels(1.0)]
 
 
 @every_encoder

@@ -19,8 +19,17 @@ from harness.line.checkpoints import (
 )
 from harness_images import encoders
 from harness_images.encoders import ConvEncoder
-from harness_images.spec_encoders import ALEXNET_64, CONV_28, DCGAN_32, DCGAN_64, ENCODERS, IMAGE_SMALL
+from harness_images.spec_encoders import (
+    ALEXNET_64,
+    ALEXNET_64_GRADIENTS,
+    CONV_28,
+    DCGAN_32,
+    DCGAN_32_GRADIENTS,
+    DCGAN_64,
+    IMAGE_SMALL,
+)
 
+ENCODERS = [DCGAN_32, CONV_28, DCGAN_64, ALEXNET_64, IMAGE_SMALL]
 every_encoder = pytest.mark.parametrize("spec", ENCODERS, ids=lambda spec: spec.name)
 CHANNELS_LAST = [spec for spec in ENCODERS if spec is not IMAGE_SMALL]
 SMALLER = {"dcgan-32": 4, "conv-28": 4, "dcgan-64": 4, "alexnet-64": 3, "image-small": 4}
@@ -417,6 +426,40 @@ def test_training_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(spec: Encod
     step(on, adams[0])
     step(resumed, adams[2])
     assert all(torch.equal(a, b) for a, b in zip(on.parameters(), resumed.parameters(), strict=True))
+
+
+# --------------------------------------------------------------------------------------- behind a gradient filter
+
+
+def test_the_filter_takes_differences_of_neighbours_over_three_and_sums_the_channels() -> None:
+    ramp = torch.arange(6.0).expand(1, 3, 5, 6)  # rises by 1 from column to column, in each of three channels
+    horizontal, vertical = encoders.GradientFilter(3)(ramp)[0]
+    assert horizontal[1:-1, 1:-1] == pytest.approx(torch.full((3, 4), 3 * (1 + 2 + 1) * 2 / 3))
+    assert vertical[1:-1, 1:-1] == pytest.approx(torch.zeros(3, 4), abs=1e-5)
+    turned = encoders.GradientFilter(3)(ramp.transpose(2, 3))[0]
+    assert torch.allclose(turned[1], horizontal.T, atol=1e-5)
+
+
+def test_the_filter_sees_no_brightness_and_is_not_trained() -> None:
+    filtered = encoders.GradientFilter(3)
+    assert torch.allclose(filtered(torch.full((2, 3, 6, 6), 0.7))[:, :, 1:-1, 1:-1], torch.zeros(2, 2, 4, 4), atol=1e-6)
+    assert list(filtered.parameters()) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "plain"), [(DCGAN_32_GRADIENTS, DCGAN_32), (ALEXNET_64_GRADIENTS, ALEXNET_64)], ids=lambda spec: spec.name
+)
+def test_behind_the_filter_stands_the_plain_encoder(spec: EncoderSpec, plain: EncoderSpec) -> None:
+    options = {"width": 3, "hidden": 20, "latent": 7}
+    filtered, two_channels = make(spec, **options).eval(), make(plain, channels=2, **options).eval()
+    weights = {name: tensor for name, tensor in filtered.state_dict().items() if name != "filter.kernel"}
+    two_channels.load_state_dict(weights)
+    batch = images(filtered)
+    assert filtered.filter is not None
+    seen = Images(index=batch.index, pixels=filtered.filter(batch.pixels))
+    for name, feature in two_channels(seen).items():
+        assert torch.equal(filtered(batch)[name], feature)
+    assert filtered.feature_shapes == two_channels.feature_shapes
 
 
 # ------------------------------------------------------------------------------------------- image-small

@@ -187,7 +187,9 @@ def test_what_is_no_whole_idx_file_is_named(write_idx, content):
         official.read_idx(write_idx("a.gz", content))
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(GOOD, mtime=0)[:-9], gzip.compress(GOOD, mtime=0)[:12] + b"\xff" * 20])
+@pytest.mark.parametrize(
+    "content", [b"no gzip", gzip.compress(GOOD, mtime=0)[:-9], gzip.compress(GOOD, mtime=0)[:12] + b"\xff" * 20]
+)
 def test_what_cannot_be_unpacked_is_named(tmp_path, content):
     (tmp_path / "a.gz").write_bytes(content)
     with pytest.raises(CorruptDataError, match=r"a\.gz cannot be unpacked"):
