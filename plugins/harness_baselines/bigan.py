@@ -48,7 +48,7 @@ class JointDiscriminator(nn.Module):
     """(x [N, C, H, W], z [N, D]) -> scores [N, 1], high for encoded pairs. No batch normalisation, so samples stay apart.
 
     Convolutions 4x4 that halve the map until its side is 4 or less, `width` channels doubling up to 8 `width`; 256 units of that
-    stand beside z before two hidden layers of 512 and 128. LeakyReLU of slope 0.2 throughout.
+    stand beside z before two hidden layers of 512 and 128. LeakyReLU of slope 0.2, weights begun for it (He et al. 2015).
     """
 
     def __init__(self, shape: tuple[int, ...], latent: int, width: int) -> None:
@@ -62,6 +62,10 @@ class JointDiscriminator(nn.Module):
         self.on_x = nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * math.prod(sides), 256), nn.LeakyReLU(0.2))
         top = [nn.Linear(256 + latent, 512), nn.LeakyReLU(0.2), nn.Linear(512, 128), nn.LeakyReLU(0.2), nn.Linear(128, 1)]
         self.on_both = nn.Sequential(*top)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):  # without normalisation torch's own scale would lose the signal
+                nn.init.kaiming_normal_(layer.weight, a=0.2)
+                nn.init.zeros_(layer.bias)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:

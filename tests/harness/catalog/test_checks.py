@@ -124,6 +124,8 @@ def test_a_type_error_deep_inside_names_its_place():
         (with_(METHOD, options={"trian": {}}), "options has the part 'trian'; parts are data, encoder, objective, train"),
         (with_(METHOD, data_options={"cora": {"opt": {}}}), "data_options.cora has the part 'opt'"),
         (with_(METHOD, budgets={"fast": {"opt": {}}}), "budgets.fast has the part 'opt'"),
+        (with_(METHOD, data_budgets={"cora": {"fast": {"opt": {}}}}), "data_budgets.cora.fast has the part 'opt'"),
+        (with_(METHOD, data_budgets={"cora": {"quick": {}}}), "budgets has 'quick'; budgets are paper, fast, smoke"),
         (with_(METHOD, budgets={"quick": {}}), "budgets has 'quick'; budgets are paper, fast, smoke"),
         (with_(METHOD, reference="always"), "field reference: invalid enum value 'always'"),
         (with_(PROTOCOL, track="audio"), "field track: invalid enum value 'audio'"),

@@ -330,6 +330,31 @@ def test_options_are_layered_defaults_recipe_data_set_budget_typed(toy):
     assert toy.first(budget="smoke", options=("train.epochs=3",)).identity.training.epochs == 3
 
 
+def test_a_recipe_has_values_for_a_track_and_for_a_data_set_which_stands_over_it(toy):
+    spec = msgspec.structs.replace(
+        toy.catalog.method("squeeze").spec,
+        data_options={"synthetic": {"encoder": {"width": 3}, "train": {"epochs": 9}}, "blobs": {"encoder": {"width": 6}}},
+    )
+    identity = toy.with_parts(toy.entry(spec)).first().identity
+    assert (identity.encoder.options, identity.training.epochs) == ({"width": 6}, 9)
+
+
+def test_a_budget_has_values_for_a_track_and_for_a_data_set_which_stand_over_its_own(toy):
+    spec = msgspec.structs.replace(
+        toy.catalog.method("squeeze").spec,
+        data_budgets={
+            "synthetic": {"smoke": {"train": {"epochs": 7, "batch_size": 20}}},
+            "blobs": {"smoke": {"train": {"batch_size": 30}}},
+            "images": {"smoke": {"train": {"epochs": 99}}},
+        },
+    )
+    here = toy.with_parts(toy.entry(spec))
+    smoke = here.first(budget="smoke").identity.training
+    assert (smoke.epochs, smoke.batch_size) == (7, 30)
+    assert here.first(budget="smoke", options=("train.epochs=2",)).identity.training.epochs == 2
+    assert here.first(budget="fast").identity.training.epochs == 4
+
+
 def test_typed_values_become_numbers(toy):
     identity = toy.first(options=("objective.lr=1e-3", "train.patience=7", "train.restore_best=true")).identity
     assert identity.objective.options == {"lr": 0.001}

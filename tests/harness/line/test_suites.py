@@ -47,6 +47,13 @@ def test_a_suite_is_requests_in_the_files_order(toy, suite):
     ]
 
 
+def test_several_methods_are_planned_one_after_another_each_on_all_data(toy, tmp_path):
+    path = tmp_path / "suite.toml"
+    path.write_text('summary = "s"\n[[runs]]\nmethod = ["squeeze", "any"]\ndata = ["blobs", "walks"]\n', encoding="utf-8")
+    planned = [(request.method, request.data) for request in plan_suite(str(path), toy.catalog)]
+    assert planned == [("squeeze", "blobs"), ("squeeze", "walks"), ("any", "blobs"), ("any", "walks")]
+
+
 def test_what_a_run_leaves_out_is_the_suites(toy, suite):
     first = plan_suite(suite, toy.catalog)[0]
     assert (first.seeds, first.evaluators, first.budget, first.references) == ((0, 1, 2), ("centroid",), "fast", True)

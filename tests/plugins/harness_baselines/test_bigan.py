@@ -102,6 +102,13 @@ def test_its_convolutions_halve_images_of_any_size_to_four_or_less(shape, channe
     assert judge(torch.zeros(2, *shape), torch.zeros(2, 4)).shape == (2, 1)
 
 
+def test_the_signal_keeps_its_size_through_its_layers():
+    torch.manual_seed(0)
+    judge = JointDiscriminator((3, 32, 32), 64, 32)
+    scores = judge(torch.randn(200, 3, 32, 32), torch.randn(200, 64))
+    assert 0.3 < scores.std() < 3
+
+
 def test_it_depends_on_both_parts_of_a_pair():
     judge = JointDiscriminator((1, 8, 8), 4, 8)
     x, z = torch.randn(2, 1, 8, 8), torch.randn(2, 4)
