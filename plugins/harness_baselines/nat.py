@@ -68,6 +68,8 @@ class NoiseAsTargets(Objective):
         """
         held = self.target_of[index]
         gain = y @ self.targets[held].T  # [sample, target]
+        if not gain.isfinite().all():
+            return  # training has diverged: the loss says so, and there is no best assignment
         _, chosen = linear_sum_assignment(gain.double().cpu().numpy(), maximize=True)  # rows come in order
         self.target_of[index] = held[torch.from_numpy(chosen).to(held.device)]
 

@@ -88,6 +88,14 @@ def test_targets_of_other_samples_are_not_touched(baseline):
     assert set(made.target_of[index].tolist()) == set(before[index].tolist())
 
 
+def test_a_diverged_training_is_recorded_as_such_and_does_not_fail_in_the_assignment(tmp_path):
+    request = {"data": "digits", "budget": "smoke", "evaluators": ["knn"], "references": False, "out": tmp_path}
+    (record,) = harness.run(method="nat", options={"objective.lr": 1e30}, **request)
+    assert record.status == "diverged"
+    assert record.error.step <= 1
+    assert record.error.terms["match/loss"] == "nan"
+
+
 @pytest.mark.parametrize(("epoch", "exchanged"), [(0, True), (1, False), (2, False), (3, True), (6, True), (7, False)])
 def test_targets_are_exchanged_in_every_third_epoch(baseline, step, epoch, exchanged):
     made = baseline("nat")
