@@ -156,6 +156,15 @@ def dim_step() -> str:
     return "\n".join(lines) + f"\n\nLosses agree to {worst:.0e} over 5 steps. {result['threads']} thread. {_machine(result)}.\n"
 
 
+def adversarial_step() -> str:
+    """Milliseconds of a step beside its networks' passes, from the committed measurement."""
+    result = _measured("adversarial_step.json")
+    lines = ["| method | step, ms | sum of passes, ms | step over sum |", "|--|--:|--:|--:|"]
+    for method, found in result["methods"].items():
+        lines.append(f"| `{method}` | {found['step_ms']:.0f} | {found['sum_of_passes_ms']:.0f} | {found['step_over_sum']:.2f} |")
+    return "\n".join(lines) + f"\n\n{result['rounds']} rounds, {result['threads']} thread. {_machine(result)}.\n"
+
+
 def linear_svm() -> str:
     """Seconds and value of one fit by every solver, from the committed measurement."""
     result = _measured("linear_svm.json")
@@ -198,6 +207,7 @@ PARTS = {
         "epochs": epochs(),
         "whole job": whole_job(),
         "Deep InfoMax step": dim_step(),
+        "adversarial step": adversarial_step(),
         "linear SVM": linear_svm(),
         "start": start(),
     },
