@@ -176,7 +176,11 @@ def _details(entry: Entry[Any], catalog: Catalog) -> dict[str, Any]:
     document = {**_summary(entry), "kind": entry.kind, "spec": msgspec.to_builtins(plain)}
     if isinstance(options, type):
         document["options"] = msgspec.to_builtins(describe_options(options))
-    published = [number for number in catalog.published() if entry.name in (number.method, number.data)]
+    published = [
+        number
+        for number in catalog.published()
+        if (entry.kind, entry.name) in (("method", number.method), ("dataset", number.data))
+    ]
     if published:
         document["published"] = msgspec.to_builtins(published)
     return document

@@ -135,6 +135,10 @@ _FAST_WIDTHS: dict[str, Any] = {"decoder_scale": 0.5, "discriminator_width": 32}
 _SMOKE_WIDTHS: dict[str, Any] = {"decoder_scale": 0.25, "discriminator_width": 16}
 
 
+def _narrowed(values: Mapping[str, Any], widths: Sequence[str]) -> dict[str, Any]:
+    return {"objective": {key: values[key] for key in widths}} if widths else {}
+
+
 def _method(
     name: str, summary: str, objective: str, citation: str, options: Mapping[str, Any] | None = None, widths: Sequence[str] = ()
 ) -> MethodSpec:
@@ -144,12 +148,12 @@ def _method(
         summary=summary,
         objective=objective,
         encoders=ENCODERS,
-        options={"train": {"epochs": 200, "batch_size": 64}, "objective": options or {}},
+        options={"train": {"epochs": 200, "batch_size": 64}} | ({"objective": options} if options else {}),
         data_options={"cifar10": _ON_CIFAR, "cifar100": _ON_CIFAR, "digits": _ON_DIGITS},
         budgets={
             # 350,000 images of CIFAR-10.
-            "fast": {"train": {"epochs": 7}, "objective": {key: _FAST_WIDTHS[key] for key in widths}},
-            "smoke": {"train": {"epochs": 1}, "objective": {key: _SMOKE_WIDTHS[key] for key in widths}},
+            "fast": {"train": {"epochs": 7}} | _narrowed(_FAST_WIDTHS, widths),
+            "smoke": {"train": {"epochs": 1}} | _narrowed(_SMOKE_WIDTHS, widths),
         },
         data_budgets={"digits": {"fast": {"train": {"epochs": 10}}}},
         citation=citation,

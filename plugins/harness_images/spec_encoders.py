@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import msgspec
+
 from harness import EncoderSpec, FeatureSpec, Meta, Options
 
 Latent = Annotated[int, Meta(ge=1, description="size of the representation y")]
@@ -91,27 +93,18 @@ ALEXNET_64 = EncoderSpec(
     options=AlexNetOptions,
 )
 
-DCGAN_32_GRADIENTS = EncoderSpec(
-    name="dcgan-32-gradients",
-    summary="dcgan-32 behind a fixed filter of horizontal and vertical differences, as in Noise as Targets.",
-    kinds=DCGAN_32.kinds,
-    features=DCGAN_32.features,
-    build="harness_images.encoders:build_dcgan_32_gradients",
-    shapes=DCGAN_32.shapes,
-    decoder=DCGAN_32.decoder,
-    options=DCGAN_32.options,
-)
 
-ALEXNET_64_GRADIENTS = EncoderSpec(
-    name="alexnet-64-gradients",
-    summary="alexnet-64 behind a fixed filter of horizontal and vertical differences, as in Noise as Targets.",
-    kinds=ALEXNET_64.kinds,
-    features=ALEXNET_64.features,
-    build="harness_images.encoders:build_alexnet_64_gradients",
-    shapes=ALEXNET_64.shapes,
-    decoder=ALEXNET_64.decoder,
-    options=ALEXNET_64.options,
-)
+def _behind_a_gradient_filter(plain: EncoderSpec) -> EncoderSpec:
+    return msgspec.structs.replace(
+        plain,
+        name=f"{plain.name}-gradients",
+        summary=f"{plain.name} behind a fixed filter of horizontal and vertical differences, as in Noise as Targets.",
+        build=f"{plain.build}_gradients",
+    )
+
+
+DCGAN_32_GRADIENTS = _behind_a_gradient_filter(DCGAN_32)
+ALEXNET_64_GRADIENTS = _behind_a_gradient_filter(ALEXNET_64)
 
 IMAGE_SMALL = EncoderSpec(
     name="image-small",

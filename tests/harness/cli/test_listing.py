@@ -154,6 +154,13 @@ def test_show_has_published_numbers_with_their_source(cli, plugins_here):
     assert "    still on plain, zero zero: 0.0 (same protocol; Nobody (2000))" in cli("show", "still").out
 
 
+def test_an_objective_of_a_methods_name_does_not_repeat_its_published_numbers(cli):
+    method, objective = cli("show", "bigan", "--json").document
+    assert (method["kind"], objective["kind"]) == ("method", "objective")
+    assert method["published"]
+    assert "published" not in objective
+
+
 def test_show_in_json_is_a_list_of_the_parts_of_that_name(cli):
     (document,) = cli("show", "autoencoder", "--json").document
     assert document["kind"] == "objective"
