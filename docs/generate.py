@@ -82,11 +82,12 @@ def by_feature(data: str, evaluator: str, features: Sequence[str]) -> str:
     """The same with a column for each feature, and the published value of the same protocol, or the nearest, in brackets."""
     cells: dict[str, dict[str, str]] = {}
     for table, row in _measured_rows(data, evaluator):
-        name = ", ".join([f"`{row['method']}`", *(f"{key}={value}" for key, value in row["variant"].items())])
+        name = ", ".join([_method(row), *(f"{key}={value}" for key, value in row["variant"].items())])
         published = f" ({row['published'][0]['value']:.2f})" if row["published"] else ""
-        cells.setdefault(name, {})[table["feature"]] = f"{_spread(row)}{published}"
-    lines = [f"| method | {' | '.join(features)} |", "|--|" + "--:|" * len(features)]
-    lines += [f"| {name} | {' | '.join(found.get(feature, '') for feature in features)} |" for name, found in cells.items()]
+        cells.setdefault(name, {"encoders": str(row["seeds"])})[table["feature"]] = f"{_spread(row)}{published}"
+    columns = (*features, "encoders")
+    lines = [f"| method | {' | '.join(columns)} |", "|--|" + "--:|" * len(columns)]
+    lines += [f"| {name} | {' | '.join(found.get(column, '') for column in columns)} |" for name, found in cells.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -98,17 +99,20 @@ def _measured_rows(data: str, evaluator: str) -> Iterator[tuple[dict[str, Any], 
 
 
 def _spread(row: dict[str, Any]) -> str:
-    return f"{row['mean']:.2f} ± {row['sd']:.2f}"
+    return f"{row['mean']:.2f}" + ("" if row["sd"] is None else f" ± {row['sd']:.2f}")
+
+
+def _method(row: dict[str, Any]) -> str:
+    return f"`{row['method']}`" + (" (labels)" if row["supervised"] else "")
 
 
 def _result(row: dict[str, Any]) -> str:
-    name = f"`{row['method']}`" + (" (labels)" if row["supervised"] else "")
     within = ", ".join(f"{spread['std']:.2f}" for spread in row["within"])
     published = ", ".join(
         f"{number['value']:.1f}" + (f" ± {number['std']:.1f}" if number["std"] else "") + _distance(number["distance"])
         for number in row["published"]
     )
-    return f"| {name} | {_spread(row)} | {row['seeds']} | {within} | {published}"
+    return f"| {_method(row)} | {_spread(row)} | {row['seeds']} | {within} | {published}"
 
 
 def _distance(distance: str) -> str:

@@ -31,7 +31,7 @@ def mirror_decoder(encoder: Encoder, context: ObjectiveContext, generator: torch
 
 
 def squared_error(x: Tensor, decoded: Tensor) -> Tensor:
-    """||x - decoded||², summed over an input's pixels and channels, averaged over the batch: the spec of every baseline here.
+    """||x - decoded||², summed over an input's pixels and channels, averaged over the batch: what every decoder here lowers.
 
     :param x: [B, C, H, W].
     :param decoded: the same shape, in any precision.

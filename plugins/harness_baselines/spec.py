@@ -127,10 +127,8 @@ ENCODERS: dict[str, str | tuple[str, ...]] = {
 """By data set or track, as in the tables of Hjelm et al. (2019); a further track needs one line."""
 
 _ON_CIFAR: dict[str, dict[str, Any]] = {"train": {"epochs": 1000}}
-_ON_DIGITS: dict[str, dict[str, Any]] = {
-    "train": {"epochs": 50},
-    "objective": {"lr": 1e-3},
-}  # 21 steps an epoch: a rate of 1e-4 would end half-way
+_ON_DIGITS: dict[str, dict[str, Any]] = {"train": {"epochs": 50}, "objective": {"lr": 1e-3}}
+"""An epoch has 21 steps: a rate of 1e-4 would end half-way."""
 _FAST_WIDTHS: dict[str, Any] = {"decoder_scale": 0.5, "discriminator_width": 32}
 _SMOKE_WIDTHS: dict[str, Any] = {"decoder_scale": 0.25, "discriminator_width": 16}
 
