@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from harness import Meta, MethodSpec, ObjectiveSpec, Options, hookimpl
@@ -133,14 +133,14 @@ _FAST_WIDTHS: dict[str, Any] = {"decoder_scale": 0.5, "discriminator_width": 32}
 _SMOKE_WIDTHS: dict[str, Any] = {"decoder_scale": 0.25, "discriminator_width": 16}
 
 
-def _narrowed(values: Mapping[str, Any], widths: Sequence[str]) -> dict[str, Any]:
-    return {"objective": {key: values[key] for key in widths}} if widths else {}
+def _narrowed(widths: Mapping[str, Any], objective: str) -> dict[str, Any]:
+    """Values for the widths that an objective's auxiliary networks have."""
+    (offered,) = (spec.options.__struct_fields__ for spec in OBJECTIVES if spec.name == objective)
+    found = {key: value for key, value in widths.items() if key in offered}
+    return {"objective": found} if found else {}
 
 
-def _method(
-    name: str, summary: str, objective: str, citation: str, options: Mapping[str, Any] | None = None, widths: Sequence[str] = ()
-) -> MethodSpec:
-    """:param widths: options of the objective that widen its auxiliary networks, which smaller budgets narrow."""
+def _method(name: str, summary: str, objective: str, citation: str, options: Mapping[str, Any] | None = None) -> MethodSpec:
     return MethodSpec(
         name=name,
         summary=summary,
@@ -150,8 +150,8 @@ def _method(
         data_options={"cifar10": _ON_CIFAR, "cifar100": _ON_CIFAR, "digits": _ON_DIGITS},
         budgets={
             # 350,000 images of CIFAR-10.
-            "fast": {"train": {"epochs": 7}} | _narrowed(_FAST_WIDTHS, widths),
-            "smoke": {"train": {"epochs": 1}} | _narrowed(_SMOKE_WIDTHS, widths),
+            "fast": {"train": {"epochs": 7}} | _narrowed(_FAST_WIDTHS, objective),
+            "smoke": {"train": {"epochs": 1}} | _narrowed(_SMOKE_WIDTHS, objective),
         },
         data_budgets={"digits": {"fast": {"train": {"epochs": 10}}}},
         citation=citation,
@@ -164,21 +164,18 @@ METHODS = [
         "Autoencoder: the representation from which the input is best reconstructed.",
         "autoencoder",
         "Hinton and Salakhutdinov (2006), Reducing the Dimensionality of Data with Neural Networks, Science 313",
-        widths=["decoder_scale"],
     ),
     _method(
         "dae",
         "Denoising autoencoder: a quarter of the pixels masked.",
         "denoising-autoencoder",
         "Vincent, Larochelle, Bengio, Manzagol (2008), Extracting and Composing Robust Features with Denoising Autoencoders, ICML",
-        widths=["decoder_scale"],
     ),
     _method(
         "vae",
         "Variational autoencoder.",
         "vae",
         "Kingma and Welling (2014), Auto-Encoding Variational Bayes, ICLR, arXiv:1312.6114",
-        widths=["decoder_scale"],
     ),
     _method(
         "beta-vae",
@@ -187,21 +184,18 @@ METHODS = [
         "Higgins, Matthey, Pal, Burgess, Glorot, Botvinick, Mohamed, Lerchner (2017), beta-VAE: Learning Basic Visual Concepts "
         "with a Constrained Variational Framework, ICLR",
         {"beta": 4.0},
-        widths=["decoder_scale"],
     ),
     _method(
         "aae",
         "Adversarial autoencoder: y is made to look like normal noise.",
         "aae",
         "Makhzani, Shlens, Jaitly, Goodfellow, Frey (2015), Adversarial Autoencoders, arXiv:1511.05644",
-        widths=["decoder_scale"],
     ),
     _method(
         "bigan",
         "Bidirectional GAN: an encoder that inverts a generator.",
         "bigan",
         "Donahue, Krähenbühl, Darrell (2017), Adversarial Feature Learning, ICLR, arXiv:1605.09782",
-        widths=["decoder_scale", "discriminator_width"],
     ),
     _method(
         "ali",
@@ -209,7 +203,6 @@ METHODS = [
         "ali",
         "Dumoulin, Belghazi, Poole, Mastropietro, Lamb, Arjovsky, Courville (2017), Adversarially Learned Inference, ICLR, "
         "arXiv:1606.00704",
-        widths=["decoder_scale", "discriminator_width"],
     ),
     _method(
         "nat",
