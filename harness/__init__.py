@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.adversary import gradient_penalty as gradient_penalty
     from harness.api import evaluate as evaluate
     from harness.api import from_arrays as from_arrays
     from harness.api import from_graph as from_graph
@@ -94,6 +95,7 @@ if TYPE_CHECKING:
 
 _HOMES: dict[str, tuple[str, ...]] = {
     "harness.api": ("evaluate", "from_arrays", "from_graph", "load", "prepare", "report", "run"),
+    "harness.adversary": ("gradient_penalty",),
     "harness.bounds": ("jsd_loss",),
     "harness.contracts.batches": ("Batch", "FramePairs", "Graph", "Images", "Labelled", "Vectors"),
     "harness.contracts.dataset": ("Annotations", "DataContext", "DataSet", "Splits"),

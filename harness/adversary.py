@@ -1,4 +1,4 @@
-"""What the adversarial baselines share: the penalty on a discriminator's gradient."""
+"""The penalty on a discriminator's gradient, shared by the adversarial objectives of every plugin."""
 
 from __future__ import annotations
 

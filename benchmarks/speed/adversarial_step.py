@@ -24,13 +24,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness import Images, ImageSource, Objective
+from harness import Images, ImageSource, Objective, gradient_penalty
 from harness.api import installed
 from harness.contracts.objective import ObjectiveContext
 from harness.contracts.training import TrainOptions
 from harness.line.devices import make_fabric
 from harness.line.training import Trainer
-from harness_baselines.adversary import gradient_penalty
 from harness_images.decoders import mirror_decoder
 from harness_images.encoders import build_dcgan_32
 from harness_images.spec_encoders import ConvEncoderOptions

@@ -14,8 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness import Encoder, Items, Objective, ObjectiveContext, Phase, Step, bounds
-from harness_baselines.adversary import gradient_penalty
+from harness import Encoder, Items, Objective, ObjectiveContext, Phase, Step, bounds, gradient_penalty
 from harness_baselines.decoding import Sampler, latent_size, mirror_decoder, squared_error, standard_normal
 from harness_baselines.spec import AAEOptions
 

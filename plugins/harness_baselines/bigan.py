@@ -19,8 +19,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from harness import Encoder, Items, Objective, ObjectiveContext, Phase, Step, UnfitError, bounds
-from harness_baselines.adversary import gradient_penalty
+from harness import Encoder, Items, Objective, ObjectiveContext, Phase, Step, UnfitError, bounds, gradient_penalty
 from harness_baselines.decoding import Sampler, latent_size, mirror_decoder, standard_normal
 from harness_baselines.spec import BiGANOptions
 
@@ -92,10 +91,11 @@ class BiGAN(Objective):
     def phases(self) -> Sequence[Phase]:
         """The discriminator; then encoder and generator, each of whose parameters moves its own term of V alone."""
         adam = partial(torch.optim.Adam, lr=self.options.lr, betas=(0.5, 0.999), fused=True)
-        judge = list(self.discriminator.parameters())
-        judged = {id(parameter) for parameter in judge}
-        others = [parameter for parameter in self.parameters() if id(parameter) not in judged]
-        return [Phase("discriminate", judge, adam, self.discrimination), Phase("fool", others, adam, self.fooling)]
+        others = [parameter for name, parameter in self.named_parameters() if not name.startswith("discriminator.")]
+        return [
+            Phase("discriminate", self.discriminator.parameters(), adam, self.discrimination),
+            Phase("fool", others, adam, self.fooling),
+        ]
 
     def shared(self, step: Step) -> Pairs:
         """One pass of encoder and generator for both phases."""

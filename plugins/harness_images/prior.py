@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from harness import gradient_penalty
+
 
 class PriorDiscriminator(nn.Sequential):
     """[N, D] in the unit cube -> [N, 1]: high for samples of the prior. No batch normalisation, so samples stay apart."""
@@ -33,9 +35,7 @@ def discriminator_loss(discriminator: nn.Module, y: Tensor, penalty: float, gene
     loss = F.softplus(-on_real).mean() + F.softplus(on_fake).mean()
     terms = {"real": (on_real > 0).float().mean(), "fake": (on_fake < 0).float().mean()}
     if penalty > 0:
-        # No unit mixes samples, so the gradient of the sum holds every sample's own gradient.
-        (gradient,) = torch.autograd.grad(scores.sum(), both, create_graph=True)
-        terms["penalty"] = gradient.square().sum(dim=1).mean()
+        terms["penalty"] = gradient_penalty(scores, [both])
         loss = loss + penalty * terms["penalty"]
     return {"loss": loss, **terms}
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness_baselines.adversary import gradient_penalty
+from harness import gradient_penalty
 
 
 def test_a_linear_score_has_the_squared_length_of_its_weights():
