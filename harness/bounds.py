@@ -134,6 +134,59 @@ def neyman_chi2(positive: Tensor, negative: Tensor) -> Tensor:
     return 2 * torch.exp(negative / 2).mean() - torch.exp(positive).mean() - 1
 
 
+def js_information(positive: Tensor, negative: Tensor) -> Tensor:
+    """Bound on the mutual information in nats read from a critic of log r: 1 + E_P[u] - E_Q[exp(u)], which is `kl` of u + 1.
+
+    For a critic trained by `jsd` or `gan`, whose optimum u = log r is then tight here too. Unbiased, with the variance of `kl`: one
+    large negative makes it very low, so report medians; no cap. Overflows to -inf through large negatives.
+    Poole et al. 2019 (their JS estimator). The code of Song and Ermon 2020 takes `kl` of u itself: lower by 1/e at the optimum.
+    """
+    positive, negative = _at_least_float32(positive, negative)
+    return kl(positive + 1, negative + 1)
+
+
+def smile(positive: Tensor, negative: Tensor, clip: float) -> Tensor:
+    """Estimate of the mutual information in nats from a critic of log r: E_P[u] - log E_Q[exp(min(max(u, -clip), clip))].
+
+    `dv` for clip = ∞. A smaller `clip` lowers the variance, which no longer grows with the information, and raises the value: *no
+    bound*, it exceeds the information where r exceeds exp(clip) under P. For a critic trained by `jsd`. Song and Ermon 2020,
+    eq. 17.
+
+    :param clip: τ, above 0.
+    """
+    return dv(positive, negative.clamp(-clip, clip))
+
+
+LOWEST_LOG_AVERAGE = math.log(1e-4)
+"""What the denominator of `mine` cannot fall below (Song and Ermon 2020, code)."""
+
+
+def mine(positive: Tensor, negative: Tensor, log_average: Tensor) -> Tensor:
+    """To be maximised for MINE: E_P[u] - E_Q[exp(u)] / a, of which only the gradient means something; `dv` is the value to report.
+
+    The gradient of `dv` on a batch is biased, since it divides by that batch's own E_Q[exp(u)]. Here the denominator a is a moving
+    average over batches, a constant to the gradient. Optimum: u = log r + any constant. Belghazi et al. 2018, section 3.2.
+
+    :param log_average: [] log a, as `moved_log_average` gives it with this batch counted in.
+    """
+    positive, negative = _at_least_float32(positive, negative)
+    log_denominator = log_average.detach().clamp_min(LOWEST_LOG_AVERAGE)
+    return positive.mean() - torch.exp(negative - log_denominator).mean()
+
+
+@torch.no_grad()
+def moved_log_average(log_average: Tensor, negative: Tensor, rate: float) -> Tensor:
+    """The logarithm of rate * a + (1 - rate) * E_Q[exp(u)], one batch further; computed without leaving logarithms.
+
+    :param log_average: [] log a so far; 0 before the first batch.
+    :param rate: the share of the past, at least 0 and below 1; 0.9 with Song and Ermon (2020).
+    """
+    _, negative = _at_least_float32(negative, negative)
+    batch = negative.flatten().logsumexp(0) - math.log(negative.numel())
+    past = log_average + math.log(rate) if rate > 0 else torch.full_like(log_average, -math.inf)
+    return torch.logaddexp(past.to(batch), batch + math.log1p(-rate))
+
+
 BOUNDS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "dv": dv,
     "infonce": infonce,

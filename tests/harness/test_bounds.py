@@ -11,7 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import jsd_loss
-from harness.bounds import BOUNDS, dv, gan, infonce, jsd, kl, off_diagonal
+from harness.bounds import (
+    BOUNDS,
+    dv,
+    gan,
+    infonce,
+    js_information,
+    jsd,
+    kl,
+    mine,
+    moved_log_average,
+    off_diagonal,
+    smile,
+)
 
 
 def test_a_critic_that_knows_nothing_loses_log_two():
@@ -396,6 +408,86 @@ def test_no_scores_exceed_a_cap(positive, negative):
 @pytest.mark.parametrize(("name", "cap"), [("infonce", math.log(10)), ("jsd", 2 * math.log(2)), ("gan", 0.0)])
 def test_a_critic_that_is_sure_and_right_reaches_the_cap(name, cap):
     assert BOUNDS[name](torch.full((4, 3), 100.0), torch.full((4, 9), -100.0)).item() == pytest.approx(cap, abs=1e-6)
+
+
+# Readings of a trained critic, and the gradient of MINE
+
+
+@cases
+def test_js_information_of_the_best_critic_is_kl(counts):
+    p, q = probabilities(counts)
+    assert js_information(*drawn((p / q).log(), counts)).item() == pytest.approx(divergence("kl", counts), rel=1e-12)
+
+
+@cases
+def test_kl_of_log_ratios_themselves_is_lower_by_one_over_e(counts):
+    p, q = probabilities(counts)
+    critic = drawn((p / q).log(), counts)
+    assert js_information(*critic).item() - kl(*critic).item() == pytest.approx(1 / math.e, rel=1e-12)
+
+
+def test_js_information_of_bfloat16_adds_its_one_in_float32():
+    scores = torch.tensor([[257.0]], dtype=torch.bfloat16), torch.tensor([[-50.0]], dtype=torch.bfloat16)
+    assert js_information(*scores).item() == scores[0].float().item() + 1
+
+
+@cases
+def test_smile_without_a_clip_is_dv(counts):
+    p, q = probabilities(counts)
+    critic = drawn((p / q).log(), counts)
+    assert smile(*critic, clip=100.0).item() == dv(*critic).item()
+
+
+def test_smile_clips_negatives_alone():
+    positive, negative = torch.tensor([[3.0, 7.0]]), torch.tensor([[-4.0, 0.5, 9.0]])
+    expected = 5.0 - math.log((math.exp(-1) + math.exp(0.5) + math.exp(1)) / 3)
+    assert smile(positive, negative, clip=1.0).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_smile_exceeds_the_information_where_the_ratio_exceeds_the_clip():
+    p, q = probabilities(ASYMMETRIC)
+    critic = drawn((p / q).log(), ASYMMETRIC)
+    assert smile(*critic, clip=0.5).item() > divergence("kl", ASYMMETRIC) + 0.05
+
+
+def test_the_gradient_of_mine_is_that_of_dv_where_the_average_is_the_batch_s_own():
+    positive, negative = (scores.requires_grad_() for scores in pairs(scores_of_a_batch()))
+    own = negative.detach().exp().mean().log()
+    expected = torch.autograd.grad(dv(positive, negative), (positive, negative))
+    torch.testing.assert_close(torch.autograd.grad(mine(positive, negative, own), (positive, negative)), expected)
+
+
+def test_the_gradient_of_mine_divides_by_the_moving_average():
+    positive, negative = torch.tensor([[0.3]]), torch.tensor([[1.0, -2.0]], requires_grad=True)
+    (gradient,) = torch.autograd.grad(mine(positive, negative, torch.tensor(5.0).log()), negative)
+    torch.testing.assert_close(gradient, -negative.detach().exp() / 2 / 5)
+
+
+def test_the_denominator_of_mine_has_a_floor():
+    scores = torch.zeros(1, 1), torch.full((1, 1), -20.0)
+    assert mine(*scores, torch.tensor(-50.0)).item() == pytest.approx(-math.exp(-20) / 1e-4, rel=1e-5)
+
+
+def test_the_moving_average_is_that_of_a_slow_loop():
+    batches, average, log_average = scores_of_a_batch().exp().log(), 1.0, torch.tensor(0.0, dtype=torch.float64)
+    for batch in batches:
+        average = 0.9 * average + 0.1 * mean([math.exp(score) for score in batch.flatten().tolist()])
+        log_average = moved_log_average(log_average, batch, 0.9)
+    assert log_average.item() == pytest.approx(math.log(average), rel=1e-12)
+
+
+def test_the_moving_average_of_large_scores_is_finite():
+    moved = moved_log_average(torch.tensor(0.0), torch.full((2, 3), 1e4), 0.9)
+    assert moved.item() == pytest.approx(1e4 + math.log(0.1), rel=1e-6)
+
+
+def test_a_moving_average_without_a_past_is_the_batch_s_own():
+    negative = torch.tensor([[0.5, -1.0]], dtype=torch.float64)
+    assert moved_log_average(torch.tensor(3.0), negative, 0.0).item() == pytest.approx(negative.exp().mean().log().item())
+
+
+def test_the_moving_average_passes_no_gradient():
+    assert not moved_log_average(torch.tensor(0.0), torch.zeros(2, 2, requires_grad=True), 0.9).requires_grad
 
 
 # Precision
