@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from harness.contracts.batches import Graph as Graph
     from harness.contracts.batches import Images as Images
     from harness.contracts.batches import Labelled as Labelled
+    from harness.contracts.batches import Pairs as Pairs
     from harness.contracts.batches import Vectors as Vectors
     from harness.contracts.dataset import Annotations as Annotations
     from harness.contracts.dataset import DataContext as DataContext
@@ -97,7 +98,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "harness.api": ("evaluate", "from_arrays", "from_graph", "load", "prepare", "report", "run"),
     "harness.adversary": ("gradient_penalty",),
     "harness.bounds": ("jsd_loss",),
-    "harness.contracts.batches": ("Batch", "FramePairs", "Graph", "Images", "Labelled", "Vectors"),
+    "harness.contracts.batches": ("Batch", "FramePairs", "Graph", "Images", "Labelled", "Pairs", "Vectors"),
     "harness.contracts.dataset": ("Annotations", "DataContext", "DataSet", "Splits"),
     "harness.contracts.encoder": ("Encoder",),
     "harness.contracts.evaluator": ("Evaluator", "Part", "Score", "Task"),

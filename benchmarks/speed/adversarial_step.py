@@ -47,7 +47,7 @@ def new_trainer(method: str) -> Trainer:
     torch.manual_seed(0)
     source = ImageSource(torch.randint(0, 256, (BATCH * 400, 3, SIDE, SIDE), dtype=torch.uint8), value_range=(-1.0, 1.0))
     encoder = build_dcgan_32(source.description, ConvEncoderOptions(), torch.Generator())
-    context = ObjectiveContext(source.description, decoder=lambda generator, scale: mirror_decoder(encoder, generator, scale))
+    context = ObjectiveContext(source.description, decoder=lambda generator, scale: mirror_decoder(encoder, "y", generator, scale))
     spec = installed()[1].objective(method).spec
     objective = installed()[1].objective(method).builder()(encoder, context, spec.options(), torch.Generator())
     trainer = Trainer(objective, source, TrainOptions(epochs=1000, batch_size=BATCH), seed=0, fabric=make_fabric("cpu", "32"))

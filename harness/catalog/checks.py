@@ -259,8 +259,8 @@ def _(spec: PictureSpec) -> Iterator[str]:
     yield from _imports(spec.requires)
     if not all(spec.kinds) or not spec.kinds:
         yield 'kinds is empty; name the kinds of batch whose runs it draws, or ("*",) for any'
-    if extra := set(spec.needs) - {"labels", "inputs", "modules"}:
-        yield f"needs are labels, inputs or modules, not {', '.join(sorted(extra))}"
+    if extra := set(spec.needs) - {"labels", "inputs", "truth", "modules"}:
+        yield f"needs are labels, inputs, truth or modules, not {', '.join(sorted(extra))}"
 
 
 @_complaints.register

@@ -1,4 +1,4 @@
-"""What the command line shows: what is planned, how far it is, and what came out."""
+"""What the command line shows before and during a run: what is planned, and how far it is."""
 
 from __future__ import annotations
 
@@ -12,19 +12,16 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from harness.cli.printing import print_json
+from harness.cli.printing import count, pairs, print_json
 from harness.contracts.hookspecs import hookimpl
-from harness.execution import Outcome, Pending, Settings
-from harness.leaderboard.board import SEEDS_TO_RANK
+from harness.execution import Pending, Settings
 from harness.ledger.records import Record
-from harness.ledger.runs import Plan, PlannedRun
+from harness.ledger.runs import PlannedRun
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from harness.catalog.catalog import Catalog
     from harness.catalog.discovery import Plugins
-    from harness.leaderboard.tables import Published, Row, Table
 
 _LOG = logging.getLogger(__name__)
 
@@ -80,7 +77,7 @@ def announce(work: Sequence[Pending], settings: Settings) -> None:
     first = compared[0].run
     cells = sum(len(each.missing) for each in missing)
     click.echo(
-        f"{_count(len(missing), 'run')}, {_count(cells, 'cell')} to compute. {first.identity.method.name}: {_length(first)}, "
+        f"{count(len(missing), 'run')}, {count(cells, 'cell')} to compute. {first.identity.method.name}: {_length(first)}, "
         f"budget {first.budget}{_estimate(compared, settings)}.",
         err=True,
     )
@@ -96,7 +93,7 @@ def _titles(work: Sequence[Pending]) -> dict[str, str]:
         keys = dict.fromkeys(key for choices in runs.values() for key in choices)
         telling = [key for key in keys if len({repr(choices.get(key)) for choices in runs.values()}) > 1]
         for sha256, choices in runs.items():
-            own = _pairs({key: choices[key] for key in telling if key in choices})
+            own = pairs({key: choices[key] for key in telling if key in choices})
             titles[sha256] = f"{name} ({own})" if own else name
     return titles
 
@@ -119,7 +116,7 @@ def _length(run: PlannedRun) -> str:
     if training.epochs is None:
         return "no training"
     stop = f", stopping after {training.patience} without a better loss" if training.patience is not None else ""
-    length = _count(training.epochs, "epoch")
+    length = count(training.epochs, "epoch")
     return f"at most {length}{stop}" if stop else length
 
 
@@ -258,144 +255,6 @@ def _outcome(record: Record) -> str:
         return f"{identity.method.name} seed {identity.seed}, {cell}: {record.status}: {record.error.message}"
     metric = record.primary or record.metrics[0]
     return f"{cell}: {metric.name} {metric.value:.2f} {metric.unit}"
-
-
-# ------------------------------------------------------------------------------------------------- after a run
-
-
-def show_results(outcome: Outcome, plan: Plan, catalog: Catalog, settings: Settings) -> None:
-    """The results of a request as tables: ours, the reference rows, and what was published."""
-    from rich.console import Console
-
-    from harness.leaderboard.board import build_board
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=132)
-    tables = [
-        table for table in build_board(outcome.records, catalog.published()).tables if table.metric is None or table.metric.primary
-    ]
-    planned = list(dict.fromkeys((cell.feature, cell.evaluator.name) for _, cell in plan.cells))
-    rows = {table.id: _rows(table) for table in tables}
-    widths = [max(map(len, texts)) for texts in zip(*(texts for lines in rows.values() for texts, _ in lines), strict=True)]
-    for data in dict.fromkeys(table.data.name for table in tables):
-        shown = [table for table in tables if table.data.name == data]
-        shown.sort(key=lambda table: _place(planned, (table.feature, table.evaluator.name)))
-        several = len({repr(sorted(table.data.options.items())) for table in shown}) > 1
-        for table in shown:
-            console.print(_grid(_measured(table, with_options=several), rows[table.id], widths))
-    for record in outcome.records:
-        if record.error is not None:
-            click.echo(f"{record.status}: {plan_name(record)}: {record.error.message}", err=True)
-            if record.error.traceback:
-                _LOG.info(record.error.traceback)
-    done = len(outcome.records) - outcome.computed
-    computed = _count(outcome.computed, "cell")
-    click.echo(f"{computed} computed, {done} found. Records: {settings.records.folder}. Run folders: {settings.out}.")
-    if any(not row.reference and row.seeds < SEEDS_TO_RANK for table in tables for row in table.rows):
-        click.echo(f"Fewer than {SEEDS_TO_RANK} seeds are shown and not ranked on a leaderboard; more come with --seeds 5.")
-
-
-def plan_name(record: Record) -> str:
-    """The cell of a record in words."""
-    identity = record.identity
-    return f"{identity.method.name} on {identity.data.name}, seed {identity.seed}, {identity.evaluator.name} on {identity.feature}"
-
-
-_COLUMNS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("method", {}),
-    ("mean ± encoders", {"justify": "right", "no_wrap": True}),
-    ("seeds", {"justify": "right", "no_wrap": True}),
-    ("± within", {"justify": "right", "no_wrap": True}),
-    ("published", {"justify": "right", "no_wrap": True}),
-    ("", {"style": "dim"}),
-)
-_LONGEST = 40
-"""A longer name is broken on a narrow terminal."""
-
-
-def _rows(table: Table) -> list[tuple[list[str], str | None]]:
-    """The lines of a table with their style: measured rows, then numbers that are published only, the best first."""
-    from rich.markup import escape
-
-    lines: list[tuple[list[str], str | None]] = [(_row(row), "dim" if row.reference else None) for row in table.rows]
-    for number in table.published_only:
-        lines.append(([escape(number.method), "", "", "", _published(number), "published only"], "dim"))
-    return lines
-
-
-def _grid(title: str, rows: Sequence[tuple[list[str], str | None]], widths: Sequence[int]) -> Any:
-    """One table of the board with the columns that are used in any; they have the same width in all.
-
-    :param widths: of each column, that of its longest text in any table; 0 where all are empty.
-    """
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table as RichTable
-
-    grid = RichTable(
-        box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False, title=escape(title), title_justify="left", title_style="bold"
-    )
-    for (heading, form), width in zip(_COLUMNS, widths, strict=True):
-        if width:
-            grid.add_column(heading, min_width=min(width, _LONGEST), **form)
-    for texts, style in rows:
-        grid.add_row(*(text for text, width in zip(texts, widths, strict=True) if width), style=style)
-    return grid
-
-
-def _measured(table: Table, *, with_options: bool) -> str:
-    metric = "" if table.metric is None else f", {table.metric.name.replace('_', ' ')} {table.metric.unit}"
-    options = f" ({_pairs(table.data.options)})" if with_options else ""
-    return f"{table.data.name}: {table.evaluator.name} on {table.feature}{metric}{options}"
-
-
-def _pairs(options: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key.rpartition('.')[2]}={msgspec.json.encode(value).decode()}" for key, value in options.items())
-
-
-def _place(planned: Sequence[tuple[str, str]], key: tuple[str, str]) -> int:
-    return planned.index(key) if key in planned else len(planned)
-
-
-def _row(row: Row) -> list[str]:
-    from rich.markup import escape
-
-    published = row.published[0] if row.published else None
-    marks = [
-        mark
-        for mark, holds in (
-            ("reference", row.reference),
-            ("supervised", row.supervised),
-            ("unpinned data", row.trusted_first),
-        )
-        if holds
-    ]
-    failed = sum(count for status, count in row.statuses.items() if status != "ok")
-    if failed:
-        marks.append(f"{failed} failed")
-    name = f"{row.method} ({_pairs(row.variant)})" if row.variant else row.method
-    return [
-        escape(name),
-        "" if row.mean is None else _spread(round(row.mean, 2), None if row.sd is None else round(row.sd, 2)),
-        str(row.seeds),
-        ", ".join(f"{within.std:.2f} {within.over}" for within in row.within),
-        _published(published) if published else "",
-        ", ".join(marks),
-    ]
-
-
-def _published(number: Published) -> str:
-    distance = "" if number.distance == "same" else f" ({number.distance})"
-    return _spread(number.value, number.std) + distance
-
-
-def _spread(value: float, std: float | None) -> str:
-    return f"{value:.2f}" if std is None else f"{value:.2f} ± {std:.2f}"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def _duration(seconds: float) -> str:

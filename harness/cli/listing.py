@@ -46,7 +46,8 @@ def list_parts(kind: str | None, as_json: bool) -> None:
             document["datasets"] += [{**_summary(entry), "name": f"{entry.name}:ARG"} for entry in families]
         print_json(document)
         return
-    width = max((len(entry.name) for entries in found.values() for entry in entries), default=0) + 2
+    names = [entry.name for entries in found.values() for entry in entries] + [f"{entry.name}:ARG" for entry in families]
+    width = max(map(len, names), default=0) + 2
     for each, entries in found.items():
         if kind is None:
             click.secho(each, bold=True)
@@ -95,11 +96,12 @@ def plugins(as_json: bool) -> None:
         return
     if not statuses:
         click.echo("No plugin is installed.")
+    width = max((len(status.name) for status in statuses), default=0) + 2
     for status in statuses:
         offered = ", ".join(f"{len(names)} {_counted(kind, len(names))}" for kind, names in status.parts.items() if names)
         colour = {"ok": "green", "failed": "red", "incompatible": "red", "blocked": "yellow"}[status.status]
-        click.echo(f"{status.name:<14}{click.style(f'{status.status:<14}', fg=colour)}{status.distribution} {status.version}")
-        click.echo(f"{'':<14}{status.reason or offered}")
+        click.echo(f"{status.name:<{width}}{click.style(f'{status.status:<14}', fg=colour)}{status.distribution} {status.version}")
+        click.echo(f"{'':<{width}}{status.reason or offered}")
 
 
 @click.group()

@@ -231,7 +231,7 @@ def prepare(data: tuple[str, ...], trust_first: bool, as_json: bool) -> int:
 def _compute(planned: Plan, work: Sequence[Pending], settings: Settings, *, as_json: bool) -> int:
     """Compute what is missing, show what came out, and return the exit code."""
     from harness.api import installed
-    from harness.cli import display
+    from harness.cli import display, results
     from harness.execution import execute
 
     plugins, catalog = installed()
@@ -242,7 +242,7 @@ def _compute(planned: Plan, work: Sequence[Pending], settings: Settings, *, as_j
     if as_json:
         print_json(outcome.records)
     else:
-        display.show_results(outcome, planned, catalog, settings)
+        results.show_results(outcome, planned, catalog, settings)
     return 1 if outcome.problems or any(record.status != "ok" for record in outcome.records) else 0
 
 

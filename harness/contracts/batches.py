@@ -58,6 +58,17 @@ class Vectors(Batch):
 
 
 @dataclass(frozen=True, eq=False)
+class Pairs(Batch):
+    """Pairs of two variables, drawn jointly: what a critic scores. "x" is the input and "y" what is known of it."""
+
+    kind = "pairs"
+    x: Tensor
+    """[B, ...] float."""
+    y: Tensor
+    """[B, ...] float."""
+
+
+@dataclass(frozen=True, eq=False)
 class Images(Batch):
     """Images."""
 

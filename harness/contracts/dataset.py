@@ -25,6 +25,8 @@ class DataContext:
     """The recipe's files by their spec path, found and checked against their sha256."""
     cache: Path
     """A folder of the data set's own for what it decodes; everything in it can be deleted."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Those of a `GeneratedRecipe`: all that a data set of a family knows of its name."""
 
 
 @dataclass(frozen=True)

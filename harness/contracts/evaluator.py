@@ -64,6 +64,9 @@ class Task:
     truth: Mapping[str, float] = field(default_factory=dict)
     inputs: Source[Any] | None = None
     fresh_encoder: Callable[[], Encoder] | None = None
+    decoder: Callable[[torch.Generator, float], nn.Module] | None = None
+    """Makes a fresh decoder of the judged feature, [B, *shape] -> inputs, on the CPU: the layers of the encoder's mirror decoder,
+    the widths of the hidden ones times a number. Its weights come from torch's own state or the generator, one of the CPU's."""
     modules: Mapping[str, nn.Module] = field(default_factory=dict)
 
     def fit_and_validation(self, fraction: float = 0.1) -> tuple[Part, Part]:

@@ -79,8 +79,8 @@ class ObjectiveContext:
     multilabel: bool = False
     """Whether labels are K binary ones; only ever true for a supervised objective."""
     decoder: Callable[[torch.Generator, float], nn.Module] | None = None
-    """Makes the encoder's mirror decoder, the widths of its hidden layers times a number; None unless the objective declares
-    `needs_decoder`."""
+    """Makes the encoder's mirror decoder of its default feature, the widths of the hidden layers times a number; None unless the
+    objective declares `needs_decoder`."""
 
 
 class Objective(nn.Module, ABC):

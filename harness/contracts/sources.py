@@ -76,7 +76,7 @@ class Description(Struct, frozen=True, kw_only=True):
     kind: str
     """The kind of batch: "images", "graph", "frames", "vectors", ..."""
     shape: tuple[int, ...]
-    """Shape of one sample: (channels, height, width), (features,)."""
+    """Shape of one sample: (channels, height, width), (features,); of pairs (dimensions of x, dimensions of y)."""
     samples: int
     """Number of samples in the data set's index space."""
     value_range: tuple[float, float] | None = None

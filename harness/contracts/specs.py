@@ -19,7 +19,7 @@ TRACKS: tuple[Track, ...] = ("images", "graphs", "atari", "synthetic")
 BudgetName = Literal["paper", "fast", "smoke"]
 BUDGETS: tuple[BudgetName, ...] = ("paper", "fast", "smoke")
 
-Need = Literal["labels", "factors", "truth", "inputs", "encoder", "modules"]
+Need = Literal["labels", "factors", "truth", "inputs", "encoder", "decoder", "modules"]
 """What an evaluator or a picture may ask for besides the features themselves (which all of them get)."""
 
 PartOptions = Mapping[str, Mapping[str, Any]]
@@ -143,14 +143,18 @@ class FeatureSpec(Struct, frozen=True):
     name: str
     description: str
     """Says the shape in the field's letters, e.g. "[N, hidden] node embeddings"."""
+    constant: bool = False
+    """Whether it is the same for every sample: some evaluators have nothing to say of such a feature."""
 
 
 class EncoderSpec(Spec, frozen=True, kw_only=True):
     """A network from a batch to named features.
 
     `build` is called as `build(description: Description, options, generator) -> Encoder`; `decoder`, where there is one, as
-    `decoder(encoder, generator, scale) -> nn.Module` and maps the default feature back to an input; the widths of its hidden layers
-    are those of the encoder's mirror times `scale`.
+    `decoder(encoder, feature, generator, scale) -> nn.Module`. That module is untrained, and maps the feature of this name,
+    [B, *encoder.feature_shapes[feature]], back to an input; the widths of its hidden layers are those of the encoder's mirror times
+    `scale`. An objective gets the decoder of the default feature, an evaluator that of the feature it judges. Ordinary layers may
+    be created freely in there; `generator` is one of the CPU's.
     """
 
     kinds: tuple[str, ...]
@@ -273,7 +277,12 @@ class EvaluatorSpec(Spec, frozen=True, kw_only=True):
 
     build: str
     needs: tuple[Need, ...]
+    """With "decoder" it judges only runs whose encoder has a mirror decoder."""
     metrics: tuple[MetricSpec, ...]
+    features: tuple[str, ...] = ()
+    """The only features it can read, such as ("scores",); empty for any."""
+    judges_constants: bool = True
+    """Whether a feature that is the same for every sample has a value; where not, there is no row `majority` either."""
     options: type[Options] = Options
     budgets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Option values per budget."""
@@ -291,7 +300,7 @@ class PictureSpec(Spec, frozen=True, kw_only=True):
     """Kinds of batch whose runs it draws; ("*",) for any."""
     build: str
     needs: tuple[Need, ...] = ()
-    """What it is shown besides features, out of labels, inputs and modules; labels and modules only where the run has any."""
+    """What it is shown besides features, out of labels, inputs, truth and modules; all but inputs only where the run has any."""
     requires: tuple[str, ...] = ()
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -148,8 +148,17 @@ def _table_order(table: Table) -> tuple[Any, ...]:
         canonical_json(table.evaluator),
         table.feature,
         metric is None or not metric.primary,
+        [] if metric is None else [metric.name, *_in_order(metric.of)],
         canonical_json(metric),
     )
+
+
+def _in_order(of: Mapping[str, Any]) -> list[tuple[str, bool, float, str]]:
+    """What a number is of, by which 2 comes before 10 and both before words."""
+    return [
+        (key, True, 0.0, str(value)) if isinstance(value, bool) or not isinstance(value, int | float) else (key, False, value, "")
+        for key, value in sorted(of.items())
+    ]
 
 
 def _variants(records: Iterable[Record]) -> Variants:

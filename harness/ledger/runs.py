@@ -62,7 +62,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     runs: tuple[PlannedRun, ...]
     left_out: tuple[str, ...] = ()
-    """Reference rows that are not defined here, each with its reason."""
+    """Reference rows, or cells of them, that are not defined here, each with its reason."""
 
     @property
     def cells(self) -> list[tuple[PlannedRun, Cell]]:

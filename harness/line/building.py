@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,7 +18,7 @@ from harness.contracts.evaluator import Evaluator
 from harness.contracts.objective import Objective, ObjectiveContext
 from harness.contracts.options import resolve_options
 from harness.contracts.sources import Description
-from harness.contracts.specs import DataSetSpec, EvaluatorSpec
+from harness.contracts.specs import DataSetSpec, EncoderSpec, EvaluatorSpec
 from harness.errors import HarnessError, PluginError, UnfitError
 from harness.ledger.runs import Cell, PlannedRun
 from harness.line.seeding import derive_seed, generator, isolated_randomness
@@ -74,18 +76,13 @@ def build_objective(
     entry = catalog.objective(run.parts["objective"])
     options = resolve_options("objective", entry.spec.options, run.identity.objective.options)
     seed = derive_seed(run.identity.seed, "objective")
-    encoder_entry = catalog.encoder(run.parts["encoder"])
-
-    def decoder(source: torch.Generator, scale: float) -> nn.Module:
-        assert encoder_entry.spec.decoder is not None  # planning refuses an encoder without one
-        return cast(nn.Module, import_part(encoder_entry.spec.decoder, encoder_entry)(encoder, source, scale))
-
+    default_feature = next(iter(encoder.feature_shapes))
     supervised = entry.spec.supervised
     context = ObjectiveContext(
         description=description,
         classes=classes if supervised else None,
         multilabel=multilabel if supervised else False,
-        decoder=decoder if entry.spec.needs_decoder else None,
+        decoder=decoder_of(run, catalog, encoder, default_feature) if entry.spec.needs_decoder else None,
     )
     with isolated_randomness(seed):
         objective: Any = entry.builder()(encoder, context, options, generator(seed))
@@ -94,6 +91,25 @@ def build_objective(
             _owner(entry), f"objective {entry.name} was built as {type(objective).__name__}, not a harness.Objective."
         )
     return objective
+
+
+def decoder_of(run: PlannedRun, catalog: Catalog, encoder: Encoder, feature: str) -> Callable[[torch.Generator, float], nn.Module]:
+    """What makes fresh mirror decoders of one feature of the run's encoder, on the CPU; called with a generator and a scale.
+
+    It is called while the objective is built or the evaluator runs, and so draws from the random stream of that part. Planning
+    refuses objectives and evaluators that need it where the encoder has none.
+    """
+    return partial(_mirror_decoder, catalog.encoder(run.parts["encoder"]), encoder, feature)
+
+
+def _mirror_decoder(entry: Entry[EncoderSpec], encoder: Encoder, feature: str, source: torch.Generator, scale: float) -> nn.Module:
+    assert entry.spec.decoder is not None
+    decoder = import_part(entry.spec.decoder, entry)(encoder, feature, source, scale)
+    if not isinstance(decoder, nn.Module):
+        raise PluginError(
+            _owner(entry), f"the decoder of encoder {entry.name} was built as {type(decoder).__name__}, not a torch.nn.Module."
+        )
+    return decoder
 
 
 def build_evaluator(cell: Cell, catalog: Catalog) -> tuple[Evaluator, EvaluatorSpec]:

@@ -34,6 +34,7 @@ def make_task(
     device: torch.device,
     inputs: Source[Any],
     fresh_encoder: Callable[[], Encoder],
+    decoder: Callable[[torch.Generator, float], nn.Module],
     modules: Mapping[str, nn.Module],
 ) -> Task:
     """What an evaluator is given: the feature, and of everything else only what its spec says it needs."""
@@ -61,6 +62,7 @@ def make_task(
         truth=annotations.truth if "truth" in needs else {},
         inputs=inputs if "inputs" in needs else None,
         fresh_encoder=fresh_encoder if "encoder" in needs else None,
+        decoder=decoder if "decoder" in needs else None,
         modules=modules if "modules" in needs else {},
     )
 

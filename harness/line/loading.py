@@ -15,6 +15,7 @@ import numpy as np
 from harness.catalog.catalog import Catalog
 from harness.catalog.discovery import Plugins
 from harness.contracts.dataset import DataContext, DataSet, Splits
+from harness.contracts.specs import GeneratedRecipe
 from harness.data.files import locate_files
 from harness.errors import CorruptDataError, PluginError, StorageError
 from harness.ledger.identity import sha256_of
@@ -65,7 +66,12 @@ def _load(run: PlannedRun, workplace: Workplace) -> LoadedData:
     started = time.perf_counter()
     entry = workplace.catalog.dataset(run.parts["data"])
     files, _ = locate_files(entry.spec, workplace.roots, workplace.cache, trust_first=workplace.trust_first)
-    context = DataContext(files=files, cache=workplace.cache / "decoded" / run.identity.data.recipe_sha256[:16])
+    recipe = entry.spec.recipe
+    context = DataContext(
+        files=files,
+        cache=workplace.cache / "decoded" / run.identity.data.recipe_sha256[:16],
+        settings=recipe.settings if isinstance(recipe, GeneratedRecipe) else {},
+    )
     dataset = build_dataset(entry, run, context)
     protocol = run.identity.protocol.id
     if protocol not in dataset.annotations.splits:

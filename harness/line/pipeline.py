@@ -44,7 +44,7 @@ from harness.ledger.records import (
     Tuning,
 )
 from harness.ledger.runs import Cell, PlannedRun
-from harness.line.building import build_encoder, build_evaluator, build_objective, check_shape
+from harness.line.building import build_encoder, build_evaluator, build_objective, check_shape, decoder_of
 from harness.line.checkpoints import read_document
 from harness.line.devices import make_fabric, resolve_device
 from harness.line.environment import describe_environment, now, origins, peak_memory_bytes
@@ -216,6 +216,7 @@ class _Computation:
                 device=self.fabric.device,
                 inputs=dataset.inputs,
                 fresh_encoder=self._fresh_encoder,
+                decoder=decoder_of(self.run, self.workplace.catalog, encoder, cell.feature),
                 modules=objective.exports() if objective else {},
             )
             metrics = evaluate(evaluator, spec, task)

@@ -13,24 +13,22 @@ from harness.catalog.names import nearest
 from harness.contracts.options import Options, parse_assignment, resolve_options
 from harness.contracts.specs import (
     BUDGETS,
-    TRACKS,
     DataSetSpec,
     EncoderSpec,
     EvaluatorSpec,
     FilesRecipe,
     HubRecipe,
     MethodSpec,
-    ObjectiveSpec,
     ProtocolSpec,
     Recipe,
     Spec,
-    shape_in_words,
 )
 from harness.contracts.training import TrainOptions
 from harness.errors import OptionError, UnfitError, UnknownNameError, UnpinnedDataError
 from harness.ledger.identity import sha256_of
 from harness.ledger.records import Component, DataIdentity, ProtocolIdentity, RunIdentity, Training
 from harness.ledger.runs import Cell, Plan, PlannedRun
+from harness.line.fitting import check_cell, check_evaluator, check_method, encoder_of, why_not
 
 Precision = Literal["32", "bf16"]
 
@@ -75,7 +73,7 @@ def plan(request: Request, catalog: Catalog, *, locked_hashes: Mapping[str, str]
     _check_evaluator_options(typed, evaluators, catalog)
     draft = _Draft(request, catalog, data, protocol, evaluators, typed, locked_hashes or {}, trust_first)
 
-    compared_encoder = _encoder_of(method, data, request.encoder, catalog)
+    compared_encoder = encoder_of(method, data, request.encoder, catalog)
     runs = draft.runs(method, compared_encoder)
     left_out: list[str] = []
     if request.references and method.spec.reference != "with-every-run":
@@ -83,11 +81,11 @@ def plan(request: Request, catalog: Catalog, *, locked_hashes: Mapping[str, str]
             if reference.spec.reference != "with-every-run":
                 continue
             try:
-                encoder = _encoder_of(reference, data, None, catalog, compared=compared_encoder)
+                encoder = encoder_of(reference, data, None, catalog, compared=compared_encoder)
                 runs += draft.runs(reference, encoder, compared=method)
             except UnfitError as reason:
                 left_out.append(f"{reference.name}: {reason}")
-    return Plan(runs=tuple(runs), left_out=tuple(left_out))
+    return Plan(runs=tuple(runs), left_out=(*left_out, *draft.left_out))
 
 
 def recipe_sha256(recipe: Recipe, locked_hashes: Mapping[str, str]) -> str:
@@ -122,8 +120,9 @@ def plan_evaluation(
         if name not in offered:
             raise UnknownNameError(f"feature of encoder {encoder.name}", name, nearest(name, offered), offered)
     for entry in entries:
-        _check_evaluator(entry, data, catalog)
-        _check_installed(entry, catalog)
+        check_evaluator(entry, data, catalog)
+        for name in chosen:
+            check_cell(entry, encoder, name, data, catalog)
     cells = tuple(_cell(entry, feature, run.budget, typed) for feature in chosen for entry in entries)
     return msgspec.structs.replace(run, cells=cells, passed={**run.passed, "options": [*run.passed.get("options", []), *options]})
 
@@ -144,13 +143,15 @@ class _Draft:
     ) -> None:
         self.request, self.catalog, self.data, self.protocol = request, catalog, data, protocol
         self.evaluators, self.typed, self.locked_hashes, self.trust_first = evaluators, typed, locked_hashes, trust_first
+        self.left_out: list[str] = []
+        """Cells of reference rows that are not defined, each with its reason."""
 
     def runs(
         self, method: Entry[MethodSpec], encoder: Entry[EncoderSpec], compared: Entry[MethodSpec] | None = None
     ) -> list[PlannedRun]:
         """The runs of one method, one per seed. `compared` is the method beside which a reference row stands."""
         objective = self.catalog.objective(method.spec.objective)
-        self._check_fit(method, encoder, objective)
+        check_method(method, encoder, objective, self.data, self.catalog)
         layers = _layers(method.spec, self.data.spec, self.request.budget, default_budget=compared is not None)
         # A reference row is given the compared method's data and encoder options, so that only the training differs.
         shared = _layers(compared.spec, self.data.spec, self.request.budget) if compared else layers
@@ -171,7 +172,8 @@ class _Draft:
             )
         features = self._features(method.spec, encoder, compared)
         trusted_first = check_pins(self.data.spec, self.locked_hashes, trust_first=self.trust_first)
-        cells = tuple(_cell(entry, feature, self.request.budget, self.typed) for feature in features for entry in self.evaluators)
+        judged = self._judged(method, encoder, features, compared)
+        cells = tuple(_cell(evaluator, feature, self.request.budget, self.typed) for feature, evaluator in judged)
         sampling = [kind for kind in objective.spec.sampling if kind in self.data.spec.sampling]
         training = Training(
             batch_size=train.batch_size if sampling else None,
@@ -233,42 +235,30 @@ class _Draft:
                 raise UnknownNameError(f"feature of encoder {encoder.name}", name, nearest(name, offered), offered)
         return asked
 
-    def _check_fit(self, method: Entry[MethodSpec], encoder: Entry[EncoderSpec], objective: Entry[ObjectiveSpec]) -> None:
-        data = self.data.spec
-        here = f"Method {method.name} does not fit data set {self.data.name}"
-        if "*" not in encoder.spec.kinds and data.kind not in encoder.spec.kinds:
-            kinds = " or ".join(encoder.spec.kinds)
-            raise UnfitError(
-                f"{here}: encoder {encoder.name} reads batches of {kinds} and the data set gives batches of {data.kind}."
-            )
-        if not encoder.spec.reads(data.shape):
-            raise UnfitError(
-                f"{here}: encoder {encoder.name} reads samples of shape {encoder.spec.shapes_in_words} and these have "
-                f"{shape_in_words(data.shape)}{self._encoders_that_fit(method)}."
-            )
-        if objective.spec.sampling and not set(objective.spec.sampling) & set(data.sampling):
-            raise UnfitError(
-                f"{here}: objective {objective.name} draws {' or '.join(objective.spec.sampling)}, "
-                f"and the data set offers {' or '.join(data.sampling)}."
-            )
-        if objective.spec.needs_decoder and encoder.spec.decoder is None:
-            raise UnfitError(
-                f"{here}: objective {objective.name} needs a decoder, and encoder {encoder.name} has no mirror decoder."
-            )
-        if objective.spec.supervised and "labels" not in data.annotations:
-            raise UnfitError(f"{here}: objective {objective.name} is supervised and the data set has no labels.")
-        for evaluator in self.evaluators:
-            _check_evaluator(evaluator, self.data, self.catalog)
-        parts: Iterable[Entry[Any]] = (self.data, encoder, objective, *self.evaluators)
-        for part in parts:
-            _check_installed(part, self.catalog)
+    def _judged(
+        self,
+        method: Entry[MethodSpec],
+        encoder: Entry[EncoderSpec],
+        features: Sequence[str],
+        compared: Entry[MethodSpec] | None,
+    ) -> list[tuple[str, Entry[EvaluatorSpec]]]:
+        """The features with the evaluators that judge them.
 
-    def _encoders_that_fit(self, method: Entry[MethodSpec]) -> str:
-        """The end of a refusal: the encoders named by the method that do read these samples."""
-        named = {name for names in method.spec.encoders.values() for name in ((names,) if isinstance(names, str) else names)}
-        entries = [self.catalog.encoder(name) for name in sorted(named - {"*"})]
-        fitting = [entry.name for entry in entries if _reads(entry.spec, self.data.spec)]
-        return f"; {' or '.join(fitting)} reads them" if fitting else ""
+        A reference row keeps the cells it can have, and the others are noted; any other method must have all of them.
+        """
+        for evaluator in self.evaluators:
+            check_evaluator(evaluator, self.data, self.catalog)
+        every = [(feature, evaluator) for feature in features for evaluator in self.evaluators]
+        defined = [(feature, evaluator) for feature, evaluator in every if not why_not(evaluator.spec, encoder, feature)]
+        if compared is None or not defined:
+            for feature, evaluator in every:
+                check_cell(evaluator, encoder, feature, self.data, self.catalog)
+        self.left_out += [
+            f"{method.name} judged by {evaluator.name} on {feature}: {why_not(evaluator.spec, encoder, feature)}."
+            for feature, evaluator in every
+            if (feature, evaluator) not in defined
+        ]
+        return defined
 
 
 def _evaluators(names: Iterable[str], catalog: Catalog) -> list[Entry[EvaluatorSpec]]:
@@ -281,27 +271,6 @@ def _cell(evaluator: Entry[EvaluatorSpec], feature: str, budget: str, typed: Map
     given = [typed.get(f"evaluator.{name}", {}) for name in (evaluator.name, evaluator.full_name)]
     options = resolve_options(part, evaluator.spec.options, evaluator.spec.budgets.get(budget, {}), *given)
     return Cell(part=evaluator.full_name, evaluator=_component(evaluator, options), feature=feature)
-
-
-def _check_evaluator(evaluator: Entry[EvaluatorSpec], data: Entry[DataSetSpec], catalog: Catalog) -> None:
-    if data.spec.track not in evaluator.spec.tracks:
-        raise UnfitError(f"Evaluator {evaluator.name} does not judge the {data.spec.track} track.")
-    for need in ("labels", "factors", "truth"):
-        if need in evaluator.spec.needs and need not in data.spec.annotations:
-            others = [entry.name for entry in catalog.entries("evaluator") if _can_judge(entry, data.spec, catalog)]
-            advice = f"those that can judge it are {', '.join(others)}" if others else "no installed evaluator does without"
-            raise UnfitError(f"Evaluator {evaluator.name} needs {need}, and data set {data.name} has none; {advice}.")
-
-
-def _can_judge(evaluator: Entry[EvaluatorSpec], data: DataSetSpec, catalog: Catalog) -> bool:
-    needed = {"labels", "factors", "truth"} & set(evaluator.spec.needs)
-    fits = data.track in evaluator.spec.tracks and needed <= set(data.annotations)
-    return fits and not catalog.missing_requirements(evaluator)
-
-
-def _check_installed(part: Entry[Any], catalog: Catalog) -> None:
-    if missing := catalog.missing_requirements(part):
-        raise UnfitError(f"The {part.kind} {part.name} needs packages that are not installed: {', '.join(missing)}.")
 
 
 def check_pins(spec: DataSetSpec, locked_hashes: Mapping[str, str], *, trust_first: bool) -> bool:
@@ -349,73 +318,6 @@ def _protocol(request: Request, catalog: Catalog, data: Entry[DataSetSpec]) -> E
     if protocol.spec.name not in offered and protocol.full_name not in offered:
         raise UnfitError(f"Data set {data.name} is not judged under protocol {request.protocol}; it has {', '.join(offered)}.")
     return protocol
-
-
-def _encoder_of(
-    method: Entry[MethodSpec],
-    data: Entry[DataSetSpec],
-    asked: str | None,
-    catalog: Catalog,
-    compared: Entry[EncoderSpec] | None = None,
-) -> Entry[EncoderSpec]:
-    """The encoder that a method uses on a data set; "*" as an encoder means that of the compared method."""
-    if asked is not None:
-        return catalog.encoder(asked)
-    encoders = method.spec.encoders
-    for key in (data.name, data.spec.name, data.spec.track, "*"):
-        if key in encoders:
-            if encoders[key] != "*":
-                return _first_that_fits(encoders[key], method, data, catalog)
-            if compared is not None:
-                return compared
-            raise UnfitError(f"Method {method.name} takes the encoder of the method it is compared with; name one with --encoder.")
-    tracks = " or ".join(key for key in encoders if key in TRACKS) or " or ".join(encoders)
-    raise UnfitError(
-        f"Method {method.name} does not fit data set {data.name}: it has an encoder for {tracks}, "
-        f"and the data set belongs to {data.spec.track}; {_what_fits(method, data, catalog)}."
-    )
-
-
-def _what_fits(method: Entry[MethodSpec], data: Entry[DataSetSpec], catalog: Catalog) -> str:
-    """What to do where a method has no encoder for a data set: name one, or, where it cannot train on it, another method."""
-
-    def can_train(other: Entry[MethodSpec]) -> bool:
-        drawn = catalog.objective(other.spec.objective).spec.sampling
-        return not drawn or bool(set(drawn) & set(data.spec.sampling))
-
-    if can_train(method):
-        return "name an encoder with --encoder"
-    keys = {data.name, data.spec.name, data.spec.track, "*"}
-    others = [
-        other.name
-        for other in catalog.methods()
-        if other.spec.reference == "none" and keys & set(other.spec.encoders) and can_train(other)
-    ]
-    return f"methods for it are {', '.join(others)}" if others else "`harness list methods` shows the others"
-
-
-def _first_that_fits(
-    names: str | tuple[str, ...], method: Entry[MethodSpec], data: Entry[DataSetSpec], catalog: Catalog
-) -> Entry[EncoderSpec]:
-    """Of several encoders the first that reads the data set's samples; one alone is taken, and checked with everything else."""
-    if isinstance(names, str):
-        return catalog.encoder(names)
-    entries = [catalog.encoder(name) for name in names]
-    for entry in entries:
-        if _reads(entry.spec, data.spec):
-            return entry
-    shapes = ", ".join(f"{entry.name} for {entry.spec.shapes_in_words}" for entry in entries)
-    resizable = any(field.name == "size" for field in msgspec.structs.fields(data.spec.options))
-    resize = "bring the images to one of these sizes with -o data.size=N, or " if resizable else ""
-    raise UnfitError(
-        f"Method {method.name} has no encoder for the samples of data set {data.name}, whose shape is "
-        f"{shape_in_words(data.spec.shape)}; it has {shapes}: {resize}name another with --encoder."
-    )
-
-
-def _reads(encoder: EncoderSpec, data: DataSetSpec) -> bool:
-    kind_fits = "*" in encoder.kinds or data.kind in encoder.kinds
-    return kind_fits and encoder.reads(data.shape)
 
 
 def _typed_options(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:

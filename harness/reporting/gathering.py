@@ -85,6 +85,7 @@ def gather(folder: Path, catalog: Catalog, plugins: Plugins, *, store: Path | No
             labels=data.dataset.annotations.labels,
             class_names=data.dataset.annotations.class_names,
             inputs=data.dataset.inputs,
+            truth=data.dataset.annotations.truth,
             modules=loaded.modules,
         ),
     )

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness import Batch, Description, Encoder, FramePairs, Graph, Images, Options, SparseMatrix, UnfitError, Vectors
+from harness import Batch, Description, Encoder, FramePairs, Graph, Images, Options, Pairs, SparseMatrix, UnfitError, Vectors
 
 
 class Identity(Encoder):
@@ -16,10 +16,11 @@ class Identity(Encoder):
 
     def __init__(self, description: Description) -> None:
         super().__init__()
-        self.feature_shapes = {"input": (math.prod(description.shape),)}
+        # Of pairs the shape is (dimensions of x, dimensions of y), and x is the input that y is known of.
+        self.feature_shapes = {"input": (description.shape[1] if description.kind == "pairs" else math.prod(description.shape),)}
 
     def forward(self, batch: Any) -> dict[str, Tensor]:
-        """Vectors and images flattened, nodes' features (made dense), the first frame of a pair.
+        """Vectors and images flattened, nodes' features (made dense), the first frame of two, "y" of a pair of variables.
 
         Raises UnfitError for a batch of any other kind.
         """
@@ -54,9 +55,11 @@ def _input(batch: Any) -> Tensor:
             return batch.values
         case Images():
             return batch.pixels
+        case Pairs():
+            return batch.y
         case FramePairs():
             return batch.first
         case Graph():
             return batch.x.to_dense() if isinstance(batch.x, SparseMatrix) else batch.x
     kind = type(batch).__name__
-    raise UnfitError(f"The encoder identity cannot flatten a {kind}; it reads vectors, images, frames and graphs.")
+    raise UnfitError(f"The encoder identity cannot flatten a {kind}; it reads vectors, images, frames, pairs and graphs.")

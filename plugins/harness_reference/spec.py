@@ -27,7 +27,7 @@ CONSTANT = EncoderSpec(
     name="constant",
     summary="The same number for every sample.",
     kinds=("*",),
-    features=(FeatureSpec("constant", "[B, 1] ones"),),
+    features=(FeatureSpec("constant", "[B, 1] ones", constant=True),),
     build="harness_reference.encoders:build_constant",
 )
 

@@ -108,6 +108,7 @@ def task_with(*needs, splits=None, labels=None, **changes):
         "device": torch.device("cpu"),
         "inputs": VectorSource(torch.zeros(12, 2)),
         "fresh_encoder": lambda: "encoder",
+        "decoder": lambda generator, scale: f"decoder times {scale}",
         "modules": {"decoder": "module"},
     }
     splits = splits or Splits(train=np.arange(0, 8), validation=np.arange(8, 10), test=np.arange(10, 12))
@@ -123,6 +124,7 @@ def test_what_an_evaluator_does_not_need_is_not_there():
     assert task.truth == {}
     assert task.inputs is None
     assert task.fresh_encoder is None
+    assert task.decoder is None
     assert task.modules == {}
 
 
@@ -134,6 +136,7 @@ def test_what_an_evaluator_does_not_need_is_not_there():
         ("truth", lambda task: task.truth),
         ("inputs", lambda task: task.inputs.description.samples),
         ("encoder", lambda task: task.fresh_encoder()),
+        ("decoder", lambda task: task.decoder(torch.Generator(), 0.5)),
         ("modules", lambda task: task.modules),
     ],
 )
@@ -144,6 +147,7 @@ def test_what_an_evaluator_needs_is_there_and_nothing_else(need, given):
         "truth": {"mutual_information": 6.0},
         "inputs": 12,
         "encoder": "encoder",
+        "decoder": "decoder times 0.5",
         "modules": {"decoder": "module"},
     }
     task = task_with(need)
@@ -154,6 +158,7 @@ def test_what_an_evaluator_needs_is_there_and_nothing_else(need, given):
         "truth": bool(task.truth),
         "inputs": task.inputs is not None,
         "encoder": task.fresh_encoder is not None,
+        "decoder": task.decoder is not None,
         "modules": bool(task.modules),
     }
     assert [name for name, there in others.items() if there] == [need]

@@ -6,8 +6,10 @@ import errno
 import json
 import math
 import os
+import sys
 import threading
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 import numpy as np
@@ -346,6 +348,73 @@ def test_a_fresh_encoder_has_the_trained_weights(toy):
         toy.with_evaluator("fresh", compare, needs=("inputs", "encoder")).run(evaluators=("fresh",), references=False).records
     )
     assert record.metrics[0].value == 100
+
+
+@pytest.fixture
+def with_decoder(toy, monkeypatch):
+    """In which the encoder "mlp" has a decoder of one layer; `make(decoder)` gives another in its place."""
+    made = ModuleType("toy_decoders")
+    made.linear = lambda encoder, feature, generator, scale: torch.nn.Linear(encoder.feature_shapes[feature][0], int(6 * scale))
+    monkeypatch.setitem(sys.modules, "toy_decoders", made)
+    [found] = [entry for entry in toy.entries if (entry.kind, entry.name) == ("encoder", "mlp")]
+
+    def make(attribute="linear", value=None):
+        setattr(made, attribute, value or made.linear)
+        return toy.with_parts(toy.entry(msgspec.structs.replace(found.spec, decoder=f"toy_decoders:{attribute}"), found.made))
+
+    return make
+
+
+def test_an_evaluator_gets_fresh_decoders_of_the_feature_it_judges(with_decoder):
+    seen = {}
+
+    def look(task):
+        decoders = [task.decoder(torch.Generator(), scale) for scale in (1.0, 1.0, 2.0)]
+        seen[task.feature] = [tuple(decoder.weight.shape) for decoder in decoders]
+        return [Score(name="accuracy", value=100 * float(torch.equal(decoders[0].weight, decoders[1].weight)))]
+
+    judged = with_decoder().with_evaluator("looking", look, needs=("decoder",))
+    outcome = judged.run(evaluators=("looking",), features=("y", "hidden"), references=False)
+    assert [record.metrics[0].value for record in outcome.records] == [0, 0]
+    assert seen == {"y": [(6, 3), (6, 3), (12, 3)], "hidden": [(6, 6), (6, 6), (12, 6)]}
+
+
+def test_a_decoders_weights_are_those_of_the_cells_seed(with_decoder):
+    def look(task):
+        return [Score(name="accuracy", value=50 + task.decoder(torch.Generator(), 1.0).weight.sum().item())]
+
+    judged = with_decoder().with_evaluator("looking", look, needs=("decoder",))
+    one, again, other = (
+        judged.run(evaluators=("looking",), references=False, out=out, seeds=seeds).records[0].metrics[0].value
+        for out, seeds in (("one", (0,)), ("again", (0,)), ("other", (1,)))
+    )
+    assert one == again != other
+
+
+def test_an_objective_gets_the_decoder_of_the_default_feature(with_decoder):
+    made = with_decoder()
+    spec = made.catalog.objective("decoding").spec
+    asked = []
+
+    def build(encoder, context, options, generator):
+        asked.append(context.decoder(generator, 1.0).weight.shape)
+        return made.Predict(encoder, context, made.catalog.objective("predict").spec.options(), generator)
+
+    decoding = made.with_parts(made.entry(spec, build))
+    [record] = decoding.run(method="decode", evaluators=("spread",), references=False, options=("train.epochs=1",)).records
+    assert record.status == "ok"
+    assert asked == [(6, 3)]
+
+
+def test_a_decoder_that_is_no_module_fails_its_cell(with_decoder):
+    def look(task):
+        task.decoder(torch.Generator(), 1.0)
+
+    broken = with_decoder("nothing", lambda *arguments: "nothing").with_evaluator("looking", look, needs=("decoder",))
+    failed, good = broken.run(evaluators=("looking", "spread"), references=False).records
+    sentence = "Plugin toy (toy-parts 1.0): the decoder of encoder mlp was built as str, not a torch.nn.Module."
+    assert failed.error.message == sentence
+    assert good.status == "ok"
 
 
 def test_exported_modules_are_there_for_those_that_need_them(toy):

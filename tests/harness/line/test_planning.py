@@ -270,6 +270,74 @@ def test_a_reference_row_that_is_not_defined_is_left_out_with_the_reason(toy):
     assert reason.startswith("majority: Method majority does not fit data set blobs: encoder constant reads batches of images")
 
 
+def decoding(toy, *encoders):
+    """With the evaluator "pixels", which needs a decoder, and decoders for these encoders."""
+    specs = [msgspec.structs.replace(toy.catalog.encoder(name).spec, decoder="toy:decoder") for name in encoders]
+    return toy.with_parts(toy.entry(toy.evaluator("pixels", needs=("decoder",))), *map(toy.entry, specs))
+
+
+def test_an_evaluator_that_needs_a_decoder_is_planned_where_the_encoder_has_one(toy):
+    run = decoding(toy, "mlp").first(evaluators=("pixels", "spread"), features=("y", "hidden"))
+    assert [(cell.evaluator.name, cell.feature) for cell in run.cells] == [
+        ("pixels", "y"), ("spread", "y"), ("pixels", "hidden"), ("spread", "hidden"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("encoders", "advice"),
+    [
+        ((), "no encoder that reads data set blobs has one."),
+        (("mlp-of-nine",), "no encoder that reads data set blobs has one."),
+        (("other-mlp", "mlp-of-nine"), "of those that read data set blobs, other-mlp has one."),
+    ],
+)
+def test_an_evaluator_that_needs_a_decoder_is_refused_where_the_encoder_has_none(toy, encoders, advice):
+    with pytest.raises(UnfitError) as caught:
+        decoding(toy, *encoders).plan(evaluators=("spread", "pixels"))
+    assert (
+        str(caught.value)
+        == f"Evaluator pixels cannot judge feature y: it needs a decoder, and encoder mlp has no mirror decoder; {advice}"
+    )
+
+
+def test_a_reference_method_that_is_asked_for_is_refused_as_any_other(toy):
+    with pytest.raises(UnfitError, match="encoder identity has no mirror decoder; of those that read data set blobs, mlp has one"):
+        decoding(toy, "mlp").plan(method="raw", evaluators=("pixels", "spread"))
+
+
+def test_reference_rows_without_a_decoder_keep_the_cells_they_can_have(toy):
+    plan = decoding(toy, "mlp").plan(evaluators=("pixels", "spread"))
+    judged = {run.identity.method.name: [cell.evaluator.name for cell in run.cells] for run in plan.runs}
+    both = ["pixels", "spread"]
+    assert judged == {"squeeze": both, "majority": ["spread"], "random": both, "raw": ["spread"]}
+    assert plan.left_out == (
+        "majority judged by pixels on constant: it needs a decoder, and encoder constant has no mirror decoder.",
+        "raw judged by pixels on input: it needs a decoder, and encoder identity has no mirror decoder.",
+    )
+
+
+def test_a_reference_row_of_which_no_cell_is_left_is_left_out_with_the_reason(toy):
+    plan = decoding(toy, "mlp").plan(evaluators=("pixels",))
+    assert names(plan) == [("squeeze", "mlp"), ("random", "mlp")]
+    assert [reason.partition(";")[0] for reason in plan.left_out] == [
+        "majority: Evaluator pixels cannot judge feature constant: it needs a decoder, and encoder constant has no mirror decoder",
+        "raw: Evaluator pixels cannot judge feature input: it needs a decoder, and encoder identity has no mirror decoder",
+    ]
+
+
+def test_a_reference_row_is_the_same_run_with_all_its_cells_or_some(toy):
+    decoded = decoding(toy, "mlp")
+    some, every = (decoded.plan(evaluators=names_).runs[-1] for names_ in (("pixels", "spread"), ("spread",)))
+    assert some == every
+
+
+def test_an_old_run_whose_encoder_has_no_decoder_is_refused_an_evaluator_that_needs_one(toy):
+    old, decoded = toy.first(method="raw"), decoding(toy, "mlp")
+    with pytest.raises(UnfitError, match="it needs a decoder, and encoder identity has no mirror decoder"):
+        plan_evaluation(old, ["pixels"], None, [], decoded.catalog)
+    assert len(plan_evaluation(toy.first(), ["pixels"], None, [], decoded.catalog).cells) == 1
+
+
 def test_evaluators_and_features_come_from_the_protocol(toy):
     run = toy.first(protocol="blobs-thirds")
     assert [(cell.evaluator.name, cell.feature) for cell in run.cells] == [("centroid", "hidden"), ("spread", "hidden")]

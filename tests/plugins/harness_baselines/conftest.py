@@ -40,7 +40,7 @@ def baseline():
         make, options_class = PARTS[name]
         torch.manual_seed(seed)
         encoder = build_small(DESCRIPTION, SmallEncoderOptions(width=4, latent=latent), torch.Generator())
-        context = ObjectiveContext(DESCRIPTION, decoder=lambda generator, scale: mirror_decoder(encoder, generator, scale))
+        context = ObjectiveContext(DESCRIPTION, decoder=lambda generator, scale: mirror_decoder(encoder, "y", generator, scale))
         return make(encoder, context, options_class(**options), torch.Generator().manual_seed(seed)).train()
 
     return build

@@ -27,6 +27,7 @@ def make(
     value_range: tuple[float, float] | None = RANGE,
     device: str = "cpu",
     scale: float = 1.0,
+    feature: str = "y",
     **options: object,
 ) -> ConvDecoder:
     """The decoder of the encoder that `spec` builds with `options`, as the core builds both."""
@@ -36,13 +37,13 @@ def make(
     with torch.random.fork_rng(devices=[]), torch.device(device):
         torch.manual_seed(0)
         encoder = attribute(spec.build)(description, spec.options(**options), torch.Generator())
-        return attribute(spec.decoder)(encoder, torch.Generator(), scale)
+        return attribute(spec.decoder)(encoder, feature, torch.Generator(), scale)
 
 
-def small(spec: EncoderSpec, channels: int = 3, value_range: tuple[float, float] | None = RANGE) -> ConvDecoder:
+def small(spec: EncoderSpec, channels: int = 3, value_range: tuple[float, float] | None = RANGE, feature: str = "y") -> ConvDecoder:
     """The same with few channels."""
     hidden = {} if spec is IMAGE_SMALL else {"hidden": 20}
-    return make(spec, channels, value_range, width=3, latent=7, **hidden)
+    return make(spec, channels, value_range, feature=feature, width=3, latent=7, **hidden)
 
 
 def codes(number: int = 6) -> torch.Tensor:
@@ -111,6 +112,29 @@ def test_y_becomes_an_image(spec: EncoderSpec, channels: int) -> None:
     assert spec.shapes is not None
     side = spec.shapes[0][1]
     assert small(spec, channels)(codes()).shape == (6, channels, side, side)
+
+
+@every_encoder
+@pytest.mark.parametrize("feature", ["fc", "conv", "local"])
+def test_every_other_feature_becomes_an_image_too(spec: EncoderSpec, feature: str) -> None:
+    assert spec.shapes is not None
+    side = spec.shapes[0][1]
+    description = Description(kind="images", shape=(3, side, side), samples=10, value_range=RANGE)
+    hidden = {} if spec is IMAGE_SMALL else {"hidden": 20}
+    encoder = attribute(spec.build)(description, spec.options(width=3, latent=7, **hidden), torch.Generator())
+    values = torch.randn(6, *encoder.feature_shapes[feature], generator=torch.Generator().manual_seed(1))
+    decoder = small(spec, feature=feature)
+    assert decoder(values).shape == (6, 3, side, side)
+    assert torch.equal(decoder.eval()(values), decoder.eval()(values.flatten(start_dim=1)))
+
+
+@every_encoder
+def test_only_the_first_layer_depends_on_the_feature(spec: EncoderSpec) -> None:
+    def shapes(feature: str) -> dict[str, torch.Size]:
+        state = make(spec, device="meta", feature=feature).state_dict()
+        return {name: tensor.shape for name, tensor in state.items() if name != "layers.0.weight"}
+
+    assert shapes("conv") == shapes("fc") == shapes("y")
 
 
 @pytest.mark.parametrize("spec", [DCGAN_32, IMAGE_SMALL], ids=lambda spec: spec.name)

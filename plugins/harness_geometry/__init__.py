@@ -1,0 +1,1 @@
+"""Judges of a representation by its geometry: effective rank, alignment, uniformity, clusters."""

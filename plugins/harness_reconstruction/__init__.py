@@ -1,0 +1,1 @@
+"""What can be reconstructed from a frozen feature: squared error, SSIM and MS-SSIM."""
