@@ -239,6 +239,7 @@ def _row(row: _Attempts, quantity: Quantity | None, variants: Variants, numbers:
         sd=sd,
         interval=interval_95(values) if values else None,
         within=_within(cells),
+        train_s=statistics.mean(record.time_s.train for record in row.counted.values()) if row.counted else None,
         rank=None,
         unranked=None,
         reproduced=reproduced,

@@ -62,6 +62,7 @@ class RowText:
     interval: str
     seeds: str
     within: str
+    time: str
     published: tuple[PublishedText, ...]
     notes: tuple[Note, ...]
 
@@ -266,6 +267,7 @@ def _row(row: Row, table: Table, decimals: int, sources: _Sources) -> RowText:
         interval=f"{_number(row.interval[0], decimals)} to {_number(row.interval[1], decimals)}" if row.interval else "",
         seeds=_seeds(row),
         within="; ".join(f"± {_number(spread.std, decimals)} over {spread.over}" for spread in row.within),
+        time=_duration(row.train_s),
         published=tuple(_published(number, decimals, sources) for number in row.published),
         notes=tuple(_notes(row, decimals)),
     )
@@ -284,6 +286,15 @@ def _mean_sd(row: Row, decimals: int) -> str:
     if row.mean is None:
         return ""
     return _number(row.mean, decimals) + ("" if row.sd is None else f" ± {_number(row.sd, decimals)}")
+
+
+def _duration(seconds: float | None) -> str:
+    """Such as "40 s", "21 min" or "3.5 h"; nothing where nothing was trained."""
+    if not seconds:
+        return ""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _seeds(row: Row) -> str:
@@ -337,6 +348,8 @@ def _others(tables: Sequence[Table], headline: Table, sources: _Sources) -> Matr
         cells = tuple(_matrix_cell(rows.get(column), decimals, sources) for column in columns)
         arrow = {True: " ↑", False: " ↓", None: ""}[table.metric.higher_is_better if table.metric else None]
         lines.append((_metric_title(table) + arrow, cells))
+    if any(row.train_s for row in columns.values()):
+        lines.append(("training of one encoder", tuple(CellText(_duration(row.train_s)) for row in columns.values())))
     return Matrix("metric", tuple(_labels(columns.values())), tuple(lines))
 
 

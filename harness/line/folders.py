@@ -45,6 +45,8 @@ class Trained(Struct, frozen=True, kw_only=True):
     classes: int | None
     multilabel: bool
     threads: int
+    content_sha256: str = ""
+    """Digest of the data as they were read; empty in folders of before it was written down."""
 
 
 class RunFolder:

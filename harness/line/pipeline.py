@@ -127,6 +127,7 @@ class _Computation:
                 classes=classes,
                 multilabel=multilabel,
                 threads=torch.get_num_threads(),
+                content_sha256=self.data.content_sha256,
             )
         self.fabric.to_device(encoder)
         if objective:
@@ -205,6 +206,8 @@ class _Computation:
             feature = self._feature(cell.feature, encoder)
             evaluated_at = time.perf_counter()
             evaluator, spec = build_evaluator(cell, self.workplace.catalog)
+            if "inputs" in spec.needs:
+                self._check_inputs(spec.name)
             task = make_task(
                 spec,
                 cell.feature,
@@ -232,6 +235,16 @@ class _Computation:
             evaluate_s=done - evaluated_at,
             representation_sha256=feature.sha256,
         )
+
+    def _check_inputs(self, evaluator: str) -> None:
+        """Raise EvaluationError where the data are read into other arrays than when the encoder was trained."""
+        assert self.trained is not None
+        before, now = self.trained.content_sha256, self.data.content_sha256
+        if before and before != now:
+            raise EvaluationError(
+                f"{evaluator} looks at the inputs, and data set {self.run.identity.data.name} is not read as it was when this run "
+                f"was trained (digest {now[:12]}, then {before[:12]}); train it anew with --rerun."
+            )
 
     def _feature(self, name: str, encoder: Encoder) -> Represented:
         """A feature, represented when it is first asked for: in one pass with the other features of the run's cells."""

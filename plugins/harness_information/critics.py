@@ -30,6 +30,8 @@ class Critic(Encoder):
         super().__init__()
         self.candidates = candidates
         self.feature_shapes = {"scores": (candidates,)}
+        self._following = torch.empty(0, candidates, dtype=torch.int64)
+        """[B, candidates] of the last batch: almost every batch has the same size."""
 
     def forward(self, batch: Pairs) -> dict[str, Tensor]:
         """The scores. Raises UnfitError for a batch of fewer than `candidates` pairs."""
@@ -39,8 +41,10 @@ class Critic(Encoder):
                 f"A batch of {n} pairs has no {self.candidates} candidates for each x; give train.batch_size and the data set "
                 f"{self.candidates} pairs or more, or lower encoder.candidates."
             )
-        following = torch.arange(n, device=batch.x.device)[:, None] + torch.arange(self.candidates, device=batch.x.device)
-        return {"scores": self.score(batch.x.flatten(1), batch.y.flatten(1), following % n)}
+        if len(self._following) != n or self._following.device != batch.x.device:
+            places = torch.arange(n, device=batch.x.device)
+            self._following = (places[:, None] + torch.arange(self.candidates, device=batch.x.device)) % n
+        return {"scores": self.score(batch.x.flatten(1), batch.y.flatten(1), self._following)}
 
     @abstractmethod
     def score(self, x: Tensor, y: Tensor, others: Tensor) -> Tensor:

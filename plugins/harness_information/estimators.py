@@ -67,15 +67,17 @@ class MutualInformation(Objective):
             bound = mine(positive, negative, self.log_average)
         else:
             bound = TRAINED_BY[self.options.bound](positive, negative)
-        return {"loss": -bound, "estimate": self._read(positive.detach(), negative.detach(), step.index)}
+        return {"loss": -bound, "estimate": self._read(positive.detach(), negative.detach(), bound.detach(), step.index)}
 
-    def _read(self, positive: Tensor, negative: Tensor, step: int) -> Tensor:
+    def _read(self, positive: Tensor, negative: Tensor, bound: Tensor, step: int) -> Tensor:
         """The first reading of a batch's scores; all of them go into the trace where it has room."""
-        if step >= len(self.trace.values):
-            return READINGS[self.trace.readings[0]](positive, negative)
-        for column, name in enumerate(self.trace.readings):
-            self.trace.values[step, column] = READINGS[name](positive, negative)
-        return self.trace.values[step, 0]
+        own, *others = self.trace.readings
+        trained_by_it = TRAINED_BY.get(self.options.bound) is READINGS[own]
+        estimate = bound if trained_by_it else READINGS[own](positive, negative)
+        if step < len(self.trace.values):
+            row = [estimate, *(READINGS[name](positive, negative) for name in others)]
+            self.trace.values[step] = torch.stack(row)
+        return estimate
 
     def exports(self) -> Mapping[str, nn.Module]:
         """The trace, which also says what the critic was trained by."""

@@ -5,6 +5,7 @@ import statistics
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
 from harness import PublishedNumber
@@ -30,6 +31,10 @@ def ranks(table):
 
 def around(mean, spread=SPREAD):
     return [mean + offset for offset in spread]
+
+
+def trained_for(record, seconds):
+    return msgspec.structs.replace(record, time_s=msgspec.structs.replace(record.time_s, train=seconds))
 
 
 # ------------------------------------------------------------------------------------------------------------ tables
@@ -78,6 +83,23 @@ def test_metrics_of_several_things_are_kept_apart(make_record, make_metric):
     metrics = [make_metric(float(k), of={"variable": name}) for k, name in enumerate(["x", "y"])]
     board = build_board([make_record(metrics=metrics)])
     assert [(table.metric.of, table.rows[0].mean) for table in board.tables] == [({"variable": "x"}, 0.0), ({"variable": "y"}, 1.0)]
+
+
+def test_numbers_of_several_things_stand_in_the_order_of_their_size(make_record, make_metric):
+    things = [{"level": level, "reading": name} for level in (10.0, 2, "none") for name in ("js", "dv")]
+    board = build_board([make_record(metrics=[make_metric(1.0, of=of) for of in things])])
+    found = [(table.metric.of["level"], table.metric.of["reading"]) for table in board.tables]
+    assert found == [(level, name) for level in (2, 10.0, "none") for name in ("dv", "js")]
+
+
+def test_a_row_says_how_long_its_encoders_trained_on_average(make_row):
+    one, two, three = make_row(around(80))
+    row = only_row([trained_for(one, 10.0), trained_for(two, 20.0), trained_for(three, 60.0)])
+    assert row.train_s == 30.0
+
+
+def test_a_row_without_a_value_has_no_training_time(make_record):
+    assert only_row([make_record(None, status="failed")]).train_s is None
 
 
 def test_units_are_never_mixed(make_record, make_metric):

@@ -5,6 +5,7 @@ import random
 from html.parser import HTMLParser
 from pathlib import Path
 
+import msgspec
 import pytest
 from markdown_it import MarkdownIt
 
@@ -170,7 +171,7 @@ def test_no_page_says_where_or_when_it_was_built(many):
 def test_the_json_is_versioned_and_sorted(many):
     content = render_pages(build_board(many))["board.json"]
     plain = json.loads(content)
-    assert plain["schema"] == 1
+    assert plain["schema"] == 2
     assert content == (json.dumps(plain, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
 
 
@@ -214,7 +215,7 @@ def test_rows_that_are_not_ranked_say_why(many):
 
 
 def test_a_failed_row_is_empty_with_its_failures(many):
-    assert line(shown(many), "gae")[2:] == ["", "", "0 of 1", "", "", "", "1 diverged"]
+    assert line(shown(many), "gae")[2:] == ["", "", "0 of 1", "", "", "", "", "1 diverged"]
 
 
 def test_a_missing_cell_of_the_overview_is_empty(many):
@@ -230,13 +231,20 @@ def test_a_reference_row_says_its_own_feature(many):
 
 def test_the_published_number_stands_beside_with_spread_distance_source_and_difference(make_row):
     page = shown(make_row([80.0, 81.0, 82.0]), [published(std=0.6, distance="near", note="no early stopping")])
-    assert line(page, "dgi")[6:8] == ["82.30 ± 0.60 (near) [1]", "−1.30"]
+    assert line(page, "dgi")[7:9] == ["82.30 ± 0.60 (near) [1]", "−1.30"]
     assert "[1] the paper, Table 2 (near protocol): no early stopping" in page.text
 
 
 def test_a_published_number_without_a_row_has_a_line(make_row):
     page = shown(make_row([80.0, 81.0, 82.0]), [published(method="gmi")])
-    assert line(page, "gmi") == ["", "gmi", "", "", "", "", "82.30 [1]", "", "published only"]
+    assert line(page, "gmi") == ["", "gmi", "", "", "", "", "", "82.30 [1]", "", "published only"]
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.0, ""), (0.3, "1 s"), (89.0, "89 s"), (600.0, "10 min"), (9000.0, "2.5 h")])
+def test_the_time_that_an_encoder_took_to_train_stands_beside(make_record, seconds, words):
+    record = make_record(80.0)
+    timed = msgspec.structs.replace(record, time_s=msgspec.structs.replace(record.time_s, train=seconds))
+    assert line(shown([timed]), "dgi")[6] == words
 
 
 def test_spread_over_probes_is_named(make_record):

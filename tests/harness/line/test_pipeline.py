@@ -558,6 +558,20 @@ def test_a_content_note_that_is_deleted_is_written_again(toy):
     assert note.exists()
 
 
+def test_an_old_run_whose_inputs_have_changed_is_not_judged_by_what_looks_at_them(toy):
+    def changed(dataset):
+        return with_values(dataset, 1.0)
+
+    toy.run(references=False)
+    [note] = (toy.folder / "cache" / "content").iterdir()
+    note.unlink()  # as on another machine, which has not read the data before
+    looking = blobs(toy.with_evaluator("looking", lambda task: [Score(name="accuracy", value=1.0)], needs=("inputs",)), changed)
+    looked, other = looking.run(references=False, evaluators=("looking", "spread")).records
+    assert (looked.status, other.status) == ("failed", "ok")
+    assert looked.error.type == "EvaluationError"
+    assert "looking looks at the inputs, and data set blobs is not read as it was when this run was trained" in looked.error.message
+
+
 def test_a_cache_that_cannot_be_written_loses_only_that_check(toy, monkeypatch):
     (toy.folder / "file").touch()
     monkeypatch.setenv("HARNESS_CACHE", str(toy.folder / "file" / "cache"))

@@ -325,6 +325,27 @@ def test_a_reference_row_of_which_no_cell_is_left_is_left_out_with_the_reason(to
     ]
 
 
+def changed(toy, **fields):
+    """With the evaluator "spread" changed in its spec, and a constant encoder that says so."""
+    spread = msgspec.structs.replace(toy.catalog.evaluator("spread").spec, **fields)
+    constant = toy.catalog.encoder("constant").spec
+    features = tuple(msgspec.structs.replace(feature, constant=True) for feature in constant.features)
+    return toy.with_parts(toy.entry(spread), toy.entry(msgspec.structs.replace(constant, features=features)))
+
+
+def test_an_evaluator_that_reads_one_feature_alone_is_refused_another(toy):
+    reading = changed(toy, features=("hidden",))
+    assert [cell.feature for cell in reading.first(evaluators=("spread",), features=("hidden",)).cells] == ["hidden"]
+    with pytest.raises(UnfitError, match="Evaluator spread cannot judge feature y: it reads hidden"):
+        reading.plan(evaluators=("spread",), features=("y",))
+
+
+def test_an_evaluator_with_nothing_to_say_of_a_constant_leaves_out_that_reference_row(toy):
+    plan = changed(toy, judges_constants=False).plan(evaluators=("spread",))
+    assert [run.identity.method.name for run in plan.runs] == ["squeeze", "random", "raw"]
+    assert plan.left_out == ("majority: Evaluator spread cannot judge feature constant: it has nothing to say of a constant.",)
+
+
 def test_a_reference_row_is_the_same_run_with_all_its_cells_or_some(toy):
     decoded = decoding(toy, "mlp")
     some, every = (decoded.plan(evaluators=names_).runs[-1] for names_ in (("pixels", "spread"), ("spread",)))
