@@ -91,6 +91,24 @@ def by_feature(data: str, evaluator: str, features: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def estimates(data: Sequence[str], evaluator: str, metric: str, heading: str) -> str:
+    """What estimators of mutual information give: a row for each training and reading, a column for each level of each data set."""
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    columns: list[str] = []
+    for name in data:
+        for table, row in _measured_rows(name, evaluator):
+            of = table["metric"]["of"]
+            if table["metric"]["name"] != metric or row["reference"] or table["data"]["options"].get("cubic"):
+                continue
+            column = f"{of['level']:g}" if "level" in of else name.partition(":")[2]
+            columns += [column] if column not in columns else []
+            cells.setdefault((row["method"], of["reading"]), {})[column] = f"{_spread(row)} ({row['seeds']})"
+    lines = [f"| {heading} | read by | {' | '.join(columns)} |", "|--|--|" + "--:|" * len(columns)]
+    for (method, reading), found in sorted(cells.items()):
+        lines.append(f"| `{method}` | `{reading}` | {' | '.join(found.get(column, '') for column in columns)} |")
+    return "\n".join(lines) + "\n"
+
+
 def _measured_rows(data: str, evaluator: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """The leaderboard's rows with a value under an evaluator on a data set, each with its table."""
     for table in json.loads((DOCS.parent / "leaderboard" / "board.json").read_bytes())["tables"]:
@@ -169,6 +187,21 @@ def adversarial_step() -> str:
     return "\n".join(lines) + f"\n\n{result['rounds']} rounds, {result['threads']} thread. {_machine(result)}.\n"
 
 
+def staircase() -> str:
+    """Seconds of the staircase over all estimators beside an eager loop, from the committed measurement."""
+    result = _measured("staircase.json")
+    theirs, ours = ({name: f"{seconds:.1f}" for name, seconds in result[side].items()} for side in ("peer_s", "ours_s"))
+    lines = [
+        f"| {result['steps_a_level']:,} steps a level, seconds | {' | '.join(f'`{name}`' for name in theirs)} | all |",
+        "|--|" + "--:|" * (len(theirs) + 1),
+        f"| eager loop | {' | '.join(theirs.values())} | {sum(result['peer_s'].values()):.1f} |",
+        f"| harness | {' | '.join(ours.get(f'mi-{name}', 'in `js`') for name in theirs)} | {sum(result['ours_s'].values()):.1f} |",
+    ]
+    low, high = result["range"]
+    ratio = f"Ours over the peer's: {result['ours_over_peer']:.3f} ({low:.3f} to {high:.3f} over {result['rounds']} rounds)."
+    return "\n".join(lines) + f"\n\n{ratio} {result['threads']} thread. {_machine(result)}.\n"
+
+
 def linear_svm() -> str:
     """Seconds and value of one fit by every solver, from the committed measurement."""
     result = _measured("linear_svm.json")
@@ -202,16 +235,29 @@ def _machine(result: dict[str, Any]) -> str:
 # Feature scaling and probe belong together: each recipe under its own.
 CORA: list[tuple[str, dict[str, Any]]] = [("logistic", {"row_normalise": True}), ("logistic-pyg", {"row_normalise": False})]
 
+LAWS = [
+    *(f"gaussians:mi={level}{map_}" for map_ in ("", ",cubic") for level in (2, 4, 6)),
+    "gaussians:dense,rho=0.5,d=25",
+    "gaussians:sparse,rho=0.8,d=5,normal-cdf",
+    "gaussians:student,dof=2,d=3",
+    "gaussians:uniform,noise=0.1",
+]
+
 PARTS = {
     "../README.md": {
         "results on cora": results("cora", CORA),
         "results on cifar10": by_feature("cifar10", "mlp", ("conv", "fc", "y")),
+    },
+    "../plugins/harness_information/README.md": {
+        "staircase": estimates(["staircase"], "staircase", "estimate", "median, nats"),
+        "estimators": estimates(LAWS, "mi-value", "bias", "bias, nats"),
     },
     "speed.md": {
         "epochs": epochs(),
         "whole job": whole_job(),
         "Deep InfoMax step": dim_step(),
         "adversarial step": adversarial_step(),
+        "staircase": staircase(),
         "linear SVM": linear_svm(),
         "start": start(),
     },

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import Annotations, DataContext, DataSet, Splits, VectorSource
+from harness import Annotations, DataContext, DataSet, Splits, UnfitError, VectorSource
 from harness_information import laws
 from harness_information.drawing import FreshPairs, PairSource
 from harness_information.laws import IDENTITY, MAPS, Law, RecipeNoise
@@ -49,7 +49,12 @@ def build_gaussians(context: DataContext, options: GaussiansOptions) -> DataSet:
 
 
 def build_staircase(context: DataContext, options: StaircaseOptions) -> DataSet:
-    """One epoch climbs all levels, `steps` batches of each; the pairs that are held are of the last level."""
+    """One epoch climbs all levels, `steps` batches of each; the pairs that are held are of the last level.
+
+    Raises UnfitError where a level is there twice: estimates are told apart by it.
+    """
+    if len(set(options.levels)) < len(options.levels):
+        raise UnfitError("A level of the staircase is there twice; give each data.levels once.")
     levels = [laws.correlated(STAIRCASE_DIMS, laws.correlation_of(level, STAIRCASE_DIMS)) for level in options.levels]
     if options.cubic:
         levels = [law.mapped(*MAPS["cubic"]) for law in levels]

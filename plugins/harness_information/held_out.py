@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness import EvaluationError, Part, Score
+from harness import Batch, EvaluationError, Part, Score
 from harness.bounds import dv
 
 BLOCK = 1 << 24
@@ -50,6 +50,23 @@ def mean_and_deviation(part: Part, feature: str, name: str) -> tuple[Tensor, Ten
     if not bool((deviation > 0).any()):
         raise EvaluationError(f"Feature {feature!r} is constant: it depends on nothing, and there is nothing to estimate.")
     return (mean + origin[0].double()).float(), torch.where(deviation > 0, deviation, 1.0).float()
+
+
+class Standardised:
+    """A part's representations by the number of their sample, in units of deviations: information does not depend on the scale.
+
+    :param mean: [D] and `deviation` [D], as `mean_and_deviation` of the training part gives them.
+    """
+
+    def __init__(self, part: Part, mean: Tensor, deviation: Tensor, device: torch.device) -> None:
+        self.part, self.mean, self.deviation = part, mean.to(device), deviation.to(device)
+        self.order = np.argsort(part.index)
+        self.ascending = part.index[self.order]
+
+    def of(self, batch: Batch) -> Tensor:
+        """[B, D]: those of a batch's samples, which are all in the part."""
+        rows = self.order[np.searchsorted(self.ascending, batch.index.cpu().numpy())]
+        return (rows_of(self.part, rows).to(self.mean.device) - self.mean) / self.deviation
 
 
 def confident_dv(positive: Tensor, negative: Tensor) -> tuple[float, float]:

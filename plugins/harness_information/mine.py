@@ -15,13 +15,12 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness import Batch, EvaluationError, Evaluator, Images, Items, Pairs, Part, Score, Task, Vectors
+from harness import Batch, Description, EvaluationError, Evaluator, Images, Items, Pairs, Score, Task, Vectors
 from harness.bounds import mine, moved_log_average
-from harness_information.held_out import confident_dv, mean_and_deviation, median_scores, rows_of
+from harness_information.held_out import Standardised, confident_dv, mean_and_deviation, median_scores
 from harness_information.spec_evaluators import MineOptions
 from harness_information.stacked import StackedConvolutions, StackedLinear, stacked_mlp
 
@@ -82,26 +81,16 @@ class Mine(Evaluator):
                 f"mine joins each test sample with {self.options.shifts} others and the test part has {len(task.test)}; lower "
                 "evaluator.mine.shifts."
             )
-        mean, deviation = (part.to(task.device) for part in mean_and_deviation(task.train, task.feature, "training"))
+        scale = mean_and_deviation(task.train, task.feature, "training")
         mean_and_deviation(task.test, task.feature, "test")
-
-        def representations(part: Part, batch: Batch) -> Tensor:
-            """[B, D] of a batch's samples, in units of the training part's deviations: information does not depend on the scale."""
-            rows = order_of[id(part)][np.searchsorted(sorted_index[id(part)], batch.index.cpu().numpy())]
-            return (rows_of(part, rows).to(task.device) - mean) / deviation
-
-        order_of = {id(part): np.argsort(part.index) for part in (task.train, task.test)}
-        sorted_index = {id(part): np.sort(part.index) for part in (task.train, task.test)}
-        generator = task.generator()
-        network: Statistics | None = None
-        for step, batch in zip(range(self.options.steps), self._drawn(task, generator), strict=False):
-            x, y = inputs_of(batch), representations(task.train, batch)
-            if network is None:
-                network = Statistics(tuple(x.shape[1:]), y.shape[1], self.options).to(task.device)
-                trainer = _Trainer(network, self.options)
-            trainer.step(x, y, int(torch.randint(1, len(x), (), generator=generator, device=generator.device)), step)
-        assert network is not None
-        found = self._read(task, network, representations, generator)
+        train, test = (Standardised(part, *scale, task.device) for part in (task.train, task.test))
+        assert task.inputs is not None  # the spec needs "inputs"
+        network = Statistics(input_shape(task.inputs.description), len(scale[0]), self.options).to(task.device)
+        trainer, generator = _Trainer(network, self.options), task.generator()
+        for _, batch in zip(range(self.options.steps), self._drawn(task, generator), strict=False):
+            x = inputs_of(batch)
+            trainer.step(x, train.of(batch), int(torch.randint(1, len(x), (), generator=generator, device=generator.device)))
+        found = self._read(task, network, test, generator)
         if not all(math.isfinite(number) for pair in found for number in pair):
             raise EvaluationError(f"mine diverged on feature {task.feature!r}; lower evaluator.mine.lr.")
         return [*median_scores(found, "information", "upper_limit"), Score(name="cap", value=math.log(len(task.test)))]
@@ -118,11 +107,11 @@ class Mine(Evaluator):
                     yield batch
 
     @torch.no_grad()
-    def _read(self, task: Task, network: Statistics, representations: Any, generator: torch.Generator) -> list[tuple[float, float]]:
+    def _read(self, task: Task, network: Statistics, test: Standardised, generator: torch.Generator) -> list[tuple[float, float]]:
         """Value and upper limit of each restart on the test part."""
         assert task.inputs is not None
         halves = [
-            network.halves(inputs_of(moved), representations(task.test, moved))
+            network.halves(inputs_of(moved), test.of(moved))
             for batch in task.inputs.subset(task.test.index).in_order(SCORED)
             for moved in (batch.to(task.device),)
         ]
@@ -148,7 +137,7 @@ class _Trainer:
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimiser, options.steps)
         self.log_averages = [torch.zeros((), device=next(network.parameters()).device) for _ in range(options.restarts)]
 
-    def step(self, x: Tensor, y: Tensor, shift: int, number: int) -> None:
+    def step(self, x: Tensor, y: Tensor, shift: int) -> None:
         """One step: each sample with its own representation, and with that of the one `shift` places on in the batch."""
         of_x, of_y = self.network.halves(x, y)
         positive, negative = self.network(of_x, of_y), self.network(of_x, of_y.roll(-shift, dims=1))
@@ -161,6 +150,11 @@ class _Trainer:
         (-torch.stack(bounds).sum()).backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         self.schedule.step()
+
+
+def input_shape(description: Description) -> tuple[int, ...]:
+    """Shape of one X: (channels, height, width) of images, (dimensions,) of vectors and of the "x" of pairs."""
+    return description.shape[:1] if description.kind == "pairs" else description.shape
 
 
 def inputs_of(batch: Batch) -> Tensor:

@@ -174,7 +174,10 @@ STAIRCASE_READING = EvaluatorSpec(
         BIAS,
         MetricSpec(name="estimate", unit="nats", higher_is_better=None, description="median over the judged steps of a level"),
         MetricSpec(
-            name="mean", unit="nats", higher_is_better=None, description="mean over the judged steps, and the spread between them"
+            name="mean",
+            unit="nats",
+            higher_is_better=None,
+            description="mean over the judged steps, and the spread between them; left out where a step is not finite",
         ),
     ),
     options=StaircaseReadingOptions,

@@ -81,6 +81,7 @@ MINE = EvaluatorSpec(
         "fast": {"steps": 2000, "width": 32},
         "smoke": {"steps": 30, "width": 8, "hidden": 64, "restarts": 2, "shifts": 2},
     },
+    tracks=("images", "atari", "synthetic"),
 )
 
 NDM = EvaluatorSpec(

@@ -77,11 +77,10 @@ class StaircaseReading(Evaluator):
 
 def _level(of: dict[str, object], steps: NDArray[np.float32], truth: float) -> list[Score]:
     median, n = float(np.median(steps)), len(steps)
-    return [
-        *_compared(of, median, truth),
-        Score(name="estimate", of=of, value=median, n=n),
-        Score(name="mean", of=of, value=float(steps.mean()), std=float(steps.std(ddof=1)), over="samples", n=n),
-    ]
+    scores = [*_compared(of, median, truth), Score(name="estimate", of=of, value=median, n=n)]
+    if np.isfinite(steps).all():  # an exponential of NWJ or JS may overflow in a single step, which says nothing of the others
+        scores.append(Score(name="mean", of=of, value=float(steps.mean()), std=float(steps.std(ddof=1)), over="samples", n=n))
+    return scores
 
 
 def _compared(of: dict[str, object], value: float, truth: float) -> list[Score]:
