@@ -88,8 +88,7 @@ class Mine(Evaluator):
         network = Statistics(input_shape(task.inputs.description), len(scale[0]), self.options).to(task.device)
         trainer, generator = _Trainer(network, self.options), task.generator()
         for _, batch in zip(range(self.options.steps), self._drawn(task, generator), strict=False):
-            x = inputs_of(batch)
-            trainer.step(x, train.of(batch), int(torch.randint(1, len(x), (), generator=generator, device=generator.device)))
+            trainer.step(inputs_of(batch), train.of(batch), drawn_shifts(len(batch), self.options.marginals, generator))
         found = self._read(task, network, test, generator)
         if not all(math.isfinite(number) for pair in found for number in pair):
             raise EvaluationError(f"mine diverged on feature {task.feature!r}; lower evaluator.mine.lr.")
@@ -117,14 +116,14 @@ class Mine(Evaluator):
         ]
         of_x, of_y = (torch.cat(parts, dim=1) for parts in zip(*halves, strict=True))
         n = of_x.shape[1]
-        shifts = 1 + torch.randperm(n - 1, generator=generator, device=generator.device)[: self.options.shifts]
+        shifts = drawn_shifts(n, self.options.shifts, generator)
 
         def scores(shift: int) -> Tensor:
             pieces = (slice(start, start + SCORED) for start in range(0, n, SCORED))
             other = of_y.roll(-shift, dims=1)
             return torch.cat([network(of_x[:, rows], other[:, rows]) for rows in pieces], dim=1)
 
-        positive, negative = scores(0), torch.stack([scores(int(shift)) for shift in shifts], dim=-1)
+        positive, negative = scores(0), torch.stack([scores(shift) for shift in shifts.tolist()], dim=-1)
         return [confident_dv(own, others) for own, others in zip(positive, negative, strict=True)]
 
 
@@ -137,10 +136,12 @@ class _Trainer:
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimiser, options.steps)
         self.log_averages = [torch.zeros((), device=next(network.parameters()).device) for _ in range(options.restarts)]
 
-    def step(self, x: Tensor, y: Tensor, shift: int) -> None:
-        """One step: each sample with its own representation, and with that of the one `shift` places on in the batch."""
+    def step(self, x: Tensor, y: Tensor, shifts: Tensor) -> None:
+        """One step: each sample with its own representation, and with those of the samples `shifts` [K] places on in the batch."""
         of_x, of_y = self.network.halves(x, y)
-        positive, negative = self.network(of_x, of_y), self.network(of_x, of_y.roll(-shift, dims=1))
+        others = (torch.arange(len(x), device=x.device)[:, None] + shifts.to(x.device)) % len(x)
+        positive = self.network(of_x, of_y)
+        negative = self.network(of_x.repeat_interleave(len(shifts), dim=1), of_y[:, others.flatten()])
         self.log_averages = [
             moved_log_average(average, scores.detach(), self.options.rate)
             for average, scores in zip(self.log_averages, negative, strict=True)
@@ -150,6 +151,11 @@ class _Trainer:
         (-torch.stack(bounds).sum()).backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         self.schedule.step()
+
+
+def drawn_shifts(n: int, count: int, generator: torch.Generator) -> Tensor:
+    """`count` different ones of 1..n-1, or all of them: so many places on, n samples in a ring never meet themselves."""
+    return 1 + torch.randperm(n - 1, generator=generator, device=generator.device)[:count]
 
 
 def input_shape(description: Description) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ class MineOptions(Options, frozen=True, kw_only=True):
     ] = 0.9
     width: Annotated[int, Meta(ge=1, description="channels of the first convolution on images; each further one doubles them")] = 64
     hidden: Annotated[int, Meta(ge=4, description="units of the joint layer; the next has a quarter of them")] = 512
+    marginals: Annotated[int, Meta(ge=1, description="marginal pairs for each sample of a batch, at most all others of it")] = 16
     shifts: Annotated[int, Meta(ge=1, description="marginal pairs for each held-out sample")] = 10
 
 

@@ -174,10 +174,13 @@ def test_marginal_pairs_never_join_a_sample_with_itself(estimate, make_task, gau
     x, y = gaussian(64, 0.5)
     estimate(make_task(y, x, cut=60), batch_size=batch_size, steps=20)  # four test samples: each meets all others
     training, reading = spied[:40], spied[40:]
+    marginals = min(16, batch_size - 1)
     for joint, marginal in zip(training[::2], training[1::2], strict=True):
-        assert torch.equal(joint[0], marginal[0])
-        assert not (joint[1] == marginal[1]).all(1).any()
-        assert torch.equal(joint[1].sort(0).values, marginal[1].sort(0).values)
+        of_x, of_y = (half.unflatten(0, (batch_size, marginals)) for half in marginal)
+        assert torch.equal(of_x, joint[0][:, None].expand_as(of_x))
+        for place in range(marginals):
+            assert not (joint[1] == of_y[:, place]).all(1).any()
+            assert torch.equal(joint[1].sort(0).values, of_y[:, place].sort(0).values)
     own, *others = reading
     assert len(others) == 3
     for other in others:
@@ -239,7 +242,7 @@ def test_each_restart_steps_as_it_would_alone(gaussian):
     for network, settings in ((together, options), (alone, MineOptions(**SMALL | {"restarts": 1, "steps": 5}))):
         trainer = mine._Trainer(network, settings)
         for number in range(5):
-            trainer.step(x, y, 1 + number)
+            trainer.step(x, y, torch.tensor([1 + number, 7]))
     for name, value in alone.state_dict().items():
         torch.testing.assert_close(together.state_dict()[name][1:2], value, atol=1e-5, rtol=1e-4)
 
@@ -251,9 +254,38 @@ def test_the_rate_falls_to_nothing_along_a_half_cosine(gaussian):
     rates = []
     for _ in range(8):
         rates.append(trainer.optimiser.param_groups[0]["lr"])
-        trainer.step(x, y, 1)
+        trainer.step(x, y, torch.tensor([1]))
     assert rates == pytest.approx([0.005 * (1 + math.cos(math.pi * step / 8)) for step in range(8)])
     assert trainer.optimiser.param_groups[0]["lr"] == pytest.approx(0)
+
+
+def test_a_step_lowers_the_loss_of_a_slow_loop_over_its_pairs(gaussian):
+    x, y = (torch.tensor(values) for values in gaussian(9, 0.9))
+    options = MineOptions(**SMALL | {"restarts": 1, "rate": 0.0})
+    network, shifts = Statistics((1,), 1, options), torch.tensor([2, 5])
+    trainer = mine._Trainer(network, options)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    trainer.step(x, y, shifts)
+    gradients = {name: value.grad.clone() for name, value in network.named_parameters()}
+
+    network.load_state_dict(before)
+
+    def score(i, j):
+        return network(network.of_x(x[i : i + 1]), network.of_y(y[j : j + 1]))[0, 0]
+
+    joint = sum(score(i, i) for i in range(9)) / 9
+    marginal = torch.stack([score(i, (i + int(shift)) % 9) for i in range(9) for shift in shifts])
+    slow = -(joint - marginal.logsumexp(0) + math.log(18))
+    expected = torch.autograd.grad(slow, list(network.parameters()))
+    for (name, _), gradient in zip(network.named_parameters(), expected, strict=True):
+        torch.testing.assert_close(gradients[name], gradient, atol=1e-6, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("n", "count", "found"), [(10, 3, 3), (10, 9, 9), (5, 16, 4), (2, 1, 1)])
+def test_shifts_are_different_and_meet_no_sample_itself(n, count, found):
+    shifts = mine.drawn_shifts(n, count, torch.Generator().manual_seed(0)).tolist()
+    assert len(set(shifts)) == len(shifts) == found
+    assert set(shifts) <= set(range(1, n))
 
 
 @pytest.mark.parametrize(
