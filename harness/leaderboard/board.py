@@ -99,7 +99,7 @@ def _tables(
     for group in metrics.values() if metrics else [None]:
         quantity = _quantity(group) if group else None
         matching = [number for number in numbers if _matches(number, identity, quantity)]
-        built = _ranked([_row(row, quantity, variants, matching) for row in rows], quantity)
+        built = _ranked([_row(row, quantity, variants, matching) for row in rows if _has_part(row, quantity)], quantity)
         present = {row.method for row in built}
         # A number for no feature in particular is not repeated in the tables of every feature without a row it stands beside.
         here = (feature, None) if is_only_feature else (feature,)
@@ -266,6 +266,13 @@ def _cell(tried: Sequence[Record], counted: Record | None, quantity: Quantity | 
         n=metric.n if metric else None,
         samples=record.n.get(metric.split) if metric else None,
     )
+
+
+def _has_part(row: _Attempts, quantity: Quantity | None) -> bool:
+    """Whether a row stands in the table of one of several things: what its evaluator never meant to report of it is no gap."""
+    if quantity is None or not quantity.of or not row.counted:
+        return True
+    return any(_metric(record, quantity) for record in row.counted.values())
 
 
 def _metric(record: Record, quantity: Quantity | None) -> Metric | None:

@@ -19,6 +19,9 @@ from harness.names import slug
 MOST_HEADLINES = 3
 """Tables shown in full for one evaluator and feature; where more metrics ask for it, all stand in one matrix."""
 
+MOST_COLUMNS = 12
+"""Of a matrix of one metric of several things; with more, each is a line."""
+
 DISTANCES = {"same": "same protocol", "near": "near protocol", "different": "different protocol"}
 
 
@@ -91,11 +94,13 @@ class CellText:
 
 @dataclass(frozen=True)
 class Matrix:
-    """Many metrics at a glance."""
+    """Many numbers at a glance."""
 
     corner: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[CellText, ...]], ...]
+    title: str = ""
+    """What all the numbers are, where they are one metric's."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ class Group:
     facts: tuple[tuple[str, str], ...]
     remark: str
     headlines: tuple[TableText, ...]
-    others: Matrix | None
+    others: tuple[Matrix, ...]
 
 
 @dataclass(frozen=True)
@@ -173,7 +178,7 @@ def _group(tables: Sequence[Table], headlines: Sequence[Table], apart: str, sour
         facts=_facts(first),
         remark=_remark(tables),
         headlines=tuple(_table(table, sources) for table in headlines),
-        others=_others(rest, first, sources) if rest else None,
+        others=_others(rest, first, sources),
     )
 
 
@@ -196,14 +201,17 @@ def _table(table: Table, sources: _Sources) -> TableText:
     )
 
 
-def _metric_title(table: Table) -> str:
-    """Such as "accuracy (%)" or "mutual information of variable=player_x, estimate (nats)"."""
+def _metric_title(table: Table, *, whole: bool = False) -> str:
+    """Such as "accuracy (%)" or "mutual information of variable=player_x, estimate (nats)".
+
+    :param whole: leave out what the number is of.
+    """
     metric = table.metric
     if metric is None:
         return "no number"
-    words = metric.name + (f" of {_pairs(metric.of)}" if metric.of else "")
+    words = metric.name + (f" of {_pairs(metric.of)}" if metric.of and not whole else "")
     words += f", {metric.split} part" if metric.split != "test" else ""
-    words += ", estimate" if _is_estimate(table) else ""
+    words += ", estimate" if _is_estimate(table) and metric.name != "estimate" else ""
     return words + (f" ({metric.unit})" if metric.unit != "1" else "")
 
 
@@ -339,8 +347,68 @@ def _published(number: Published, decimals: int, sources: _Sources) -> Published
 # ------------------------------------------------------------------------------------------------------- matrices
 
 
-def _others(tables: Sequence[Table], headline: Table, sources: _Sources) -> Matrix:
-    """All other metrics of one evaluator on one feature: a line for each metric, a column for each row of the tables."""
+def _others(tables: Sequence[Table], headline: Table, sources: _Sources) -> tuple[Matrix, ...]:
+    """All other metrics of one evaluator on one feature: those of several things one matrix each, what is left in one for all."""
+    by_metric: dict[tuple[Any, ...], list[Table]] = defaultdict(list)
+    for table in tables:
+        metric = table.metric
+        by_metric[(metric.name, metric.split, metric.unit) if metric is not None and metric.of else ()].append(table)
+    plain = by_metric.pop((), [])
+    matrices = []
+    for group in by_metric.values():
+        pivoted = _pivot(group, sources)
+        if pivoted is None:
+            plain += group
+        else:
+            matrices.append(pivoted)
+    return (*matrices, *([_by_metric(plain, headline, sources)] if plain else []))
+
+
+def _pivot(tables: Sequence[Table], sources: _Sources) -> Matrix | None:
+    """One metric of several things: a column for each value of one of them, a line for each row and the others; None if too wide.
+
+    The thing that is a number becomes the columns, of several such the last.
+    """
+    things = [table.metric.of for table in tables if table.metric]
+    keys = list(dict.fromkeys(key for of in things for key in of))
+    across = next((key for key in reversed(keys) if all(isinstance(of.get(key), int | float) for of in things)), keys[-1])
+    columns = list(dict.fromkeys(of.get(across) for of in things))
+    if len(columns) > MOST_COLUMNS:
+        return None
+    down = [key for key in keys if key != across]
+    decimals = min(_decimals(table) for table in tables)
+    rows = {row.id: row for table in tables for row in table.rows if row.mean is not None}
+    cells: dict[tuple[str, ...], dict[Any, CellText]] = defaultdict(dict)
+    for label, row_id in sorted(zip(_labels(rows.values()), rows, strict=True)):
+        for table in tables:
+            here = next((row for row in table.rows if row.id == row_id and row.mean is not None), None)
+            if table.metric and here:
+                line = (label, *(_value(table.metric.of.get(key)) for key in down), row_id)
+                cells[line][table.metric.of.get(across)] = _matrix_cell(here, decimals, sources)
+    lines = [
+        (
+            ", ".join(line[:-1]),
+            (*(found.get(column, CellText()) for column in columns), CellText(_duration(rows[line[-1]].train_s))),
+        )
+        for line, found in cells.items()
+    ]
+    metric = tables[0].metric
+    assert metric is not None  # only tables of a metric come here
+    arrow = {True: " ↑", False: " ↓", None: ""}[metric.higher_is_better]
+    return Matrix(
+        corner=", ".join(["method", *down]),
+        columns=(*(f"{across} {_value(column)}" for column in columns), "training"),
+        rows=tuple(lines),
+        title=_metric_title(tables[0], whole=True) + arrow,
+    )
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _by_metric(tables: Sequence[Table], headline: Table, sources: _Sources) -> Matrix:
+    """A line for each metric, a column for each row of the tables."""
     columns = {row.id: row for row in headline.rows} | {row.id: row for table in tables for row in table.rows}
     lines = []
     for table in tables:
@@ -348,8 +416,6 @@ def _others(tables: Sequence[Table], headline: Table, sources: _Sources) -> Matr
         cells = tuple(_matrix_cell(rows.get(column), decimals, sources) for column in columns)
         arrow = {True: " ↑", False: " ↓", None: ""}[table.metric.higher_is_better if table.metric else None]
         lines.append((_metric_title(table) + arrow, cells))
-    if any(row.train_s for row in columns.values()):
-        lines.append(("training of one encoder", tuple(CellText(_duration(row.train_s)) for row in columns.values())))
     return Matrix("metric", tuple(_labels(columns.values())), tuple(lines))
 
 

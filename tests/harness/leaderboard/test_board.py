@@ -92,6 +92,21 @@ def test_numbers_of_several_things_stand_in_the_order_of_their_size(make_record,
     assert found == [(level, name) for level in (2, 10.0, "none") for name in ("dv", "js")]
 
 
+def test_a_row_stands_only_in_the_tables_of_things_that_it_reports(make_record, make_metric):
+    records = [make_record(metrics=[make_metric(1.0, of={"reading": name})], method=name) for name in ("js", "dv")]
+    tables = {table.metric.of["reading"]: [row.method for row in table.rows] for table in build_board(records).tables}
+    assert tables == {"js": ["js"], "dv": ["dv"]}
+
+
+def test_a_row_that_failed_stands_in_the_tables_of_all_things(make_record, make_metric):
+    records = [
+        make_record(metrics=[make_metric(1.0, of={"reading": "js"})], method="js"),
+        make_record(None, method="dv", status="failed"),
+    ]
+    [table] = build_board(records).tables
+    assert [row.method for row in table.rows] == ["js", "dv"]
+
+
 def test_a_row_says_how_long_its_encoders_trained_on_average(make_row):
     one, two, three = make_row(around(80))
     row = only_row([trained_for(one, 10.0), trained_for(two, 20.0), trained_for(three, 60.0)])

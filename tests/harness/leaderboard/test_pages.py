@@ -281,10 +281,33 @@ def test_a_row_that_was_not_reproduced_says_by_how_much(make_record):
 
 
 def test_many_variables_make_one_matrix(make_record, make_metric):
-    metrics = [make_metric(0.5, name="f1", unit="1", of={"variable": f"v{k}"}) for k in range(10)]
+    metrics = [make_metric(0.5, name="f1", unit="1", of={"variable": f"v{k:02}"}) for k in range(13)]
     page = shown([make_record(metrics=metrics)])
     rows = [row for row in page.rows if row[0].startswith("f1 of variable=v")]
-    assert len(rows) == 10
+    assert len(rows) == 13
+
+
+def test_a_metric_of_a_few_things_has_a_column_for_each_and_a_line_for_each_row(make_record, make_metric):
+    def record(method, values):
+        return make_record(metrics=[make_metric(value, name="f1", unit="1", of={"variable": key}) for key, value in values.items()],
+                           method=method)  # fmt: skip
+
+    page = shown([record("dgi", {"a": 0.5, "b": 0.25, "c": 0.1, "d": 0.2}), record("gmi", {"b": 0.75})])
+    [heading] = [row for row in page.rows if "variable a" in row]
+    assert heading == ["method", "variable a", "variable b", "variable c", "variable d", "training"]
+    lines = [[cell.strip() for cell in row] for row in page.rows if row[0].strip() in ("dgi", "gmi")]
+    assert lines == [
+        ["dgi", "0.5000 (1)", "0.2500 (1)", "0.1000 (1)", "0.2000 (1)", "1 s"],
+        ["gmi", "", "0.7500 (1)", "", "", "1 s"],
+    ]
+
+
+def test_what_is_a_number_makes_the_columns_and_what_is_a_word_the_lines(make_record, make_metric):
+    things = [{"level": level, "reading": name} for level in (2, 10.0) for name in ("js", "dv")]
+    page = shown([make_record(metrics=[make_metric(1.0, unit="1", of=of) for of in things])])
+    [heading] = [row for row in page.rows if row[0] == "method, reading"]
+    assert heading == ["method, reading", "level 2", "level 10", "training"]
+    assert [row[0] for row in page.rows if row[0].startswith("dgi, ")] == ["dgi, dv", "dgi, js"]
 
 
 def test_the_evaluators_options_are_stated(make_record):
