@@ -70,14 +70,16 @@ class MutualInformation(Objective):
         return {"loss": -bound, "estimate": self._read(positive.detach(), negative.detach(), bound.detach(), step.index)}
 
     def _read(self, positive: Tensor, negative: Tensor, bound: Tensor, step: int) -> Tensor:
-        """The first reading of a batch's scores; all of them go into the trace where it has room."""
-        own, *others = self.trace.readings
-        trained_by_it = TRAINED_BY.get(self.options.bound) is READINGS[own]
-        estimate = bound if trained_by_it else READINGS[own](positive, negative)
+        """What is logged of a batch's scores; all readings of them go into the trace where it has room."""
+        own = self.trace.readings[0]
+        found = {own: bound} if TRAINED_BY.get(self.options.bound) is READINGS[own] else {}
         if step < len(self.trace.values):
-            row = [estimate, *(READINGS[name](positive, negative) for name in others)]
+            row = [found[name] if name in found else READINGS[name](positive, negative) for name in self.trace.readings]
             self.trace.values[step] = torch.stack(row)
-        return estimate
+            found = dict(zip(self.trace.readings, row, strict=True))
+        # A Jensen-Shannon critic trains on where the exponential of its own reading overflows; that of DV does not.
+        logged = "dv" if self.options.bound == "js" else own
+        return found[logged] if logged in found else READINGS[logged](positive, negative)
 
     def exports(self) -> Mapping[str, nn.Module]:
         """The trace, which also says what the critic was trained by."""

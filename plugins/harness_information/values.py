@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -39,10 +40,16 @@ class MutualInformationValue(Evaluator):
         found: list[Score] = []
         for name in self.options.readings or fitting:
             value = float(READINGS[name](scores[:, :1], scores[:, 1:]))
+            if not math.isfinite(value):  # the exponential of NWJ or JS overflowed, which says nothing of the other readings
+                continue
             blocks = [float(READINGS[name](rows[:, :1], rows[:, 1:])) for rows in torch.split(scores, self.options.block)]
             spread = float(np.std(blocks, ddof=1))
             found += _compared({"reading": name}, value, truth)
             found.append(Score(name="estimate", of={"reading": name}, value=value, std=spread, over="samples", n=len(blocks)))
+        if not found:
+            raise EvaluationError(
+                "The estimate is not a number: an exponential of the scores overflows, as NWJ's may on heavy tails."
+            )
         return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import get_args
+from typing import ClassVar, get_args
 
 import pytest
 import torch
@@ -78,12 +78,28 @@ def test_the_loss_is_minus_the_bound_of_the_batch(objective, bound):
 
 
 @pytest.mark.parametrize("bound", BOUNDS)
-def test_the_estimate_is_the_critic_s_own_reading(objective, bound):
+def test_the_estimate_is_the_critic_s_own_reading_or_of_js_the_one_that_cannot_overflow(objective, bound):
     made, now = objective(bound), step()
     estimate = made.ascent(now)["estimate"]
     scores = made.encoder(now.batch)["scores"]
-    assert estimate.item() == pytest.approx(READINGS[READINGS_OF[bound][0]](scores[:, :1], scores[:, 1:]).item())
+    reading = "dv" if bound == "js" else READINGS_OF[bound][0]
+    assert estimate.item() == pytest.approx(READINGS[reading](scores[:, :1], scores[:, 1:]).item())
     assert not estimate.requires_grad
+
+
+@pytest.mark.parametrize("trace", [0, 5])
+def test_a_jensen_shannon_critic_trains_on_where_its_own_reading_overflows(objective, trace):
+    class Loud(torch.nn.Module):
+        feature_shapes: ClassVar = {"scores": (3,)}
+
+        def forward(self, batch):
+            return {"scores": torch.tensor([[1.0, 200.0, 0.0]]).repeat(len(batch), 1)}
+
+    made = objective("js", trace=trace)
+    made.encoder = Loud()
+    terms = made.ascent(step())
+    assert all(value.isfinite() for value in terms.values())
+    assert trace == 0 or made.trace.values[0, 0] == -math.inf
 
 
 @pytest.mark.parametrize("bound", BOUNDS)

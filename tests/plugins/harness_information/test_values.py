@@ -128,6 +128,18 @@ def test_features_that_are_no_scores_are_an_error(score_task, shape):
         read(score_task(np.zeros(shape)))
 
 
+def test_a_reading_that_overflows_is_left_out_and_the_others_are_given(score_task):
+    scores = np.array([[1.0, 200.0], [2.0, 0.0], [1.0, 0.0], [2.0, 0.0]])
+    found = read(score_task(scores, bound="js"))
+    assert {key for (key,) in found["estimate"]} == {"smile-1", "smile-5", "dv"}
+    assert found["estimate"]["dv",].value == pytest.approx(1.5 - (200 - math.log(4)), rel=1e-5)
+
+
+def test_scores_of_which_no_reading_is_a_number_are_an_error(score_task):
+    with pytest.raises(EvaluationError, match="an exponential of the scores overflows"):
+        read(score_task(np.array([[1.0, 200.0]] * 4), bound="js"), readings=("js", "nwj"))
+
+
 def test_fewer_rows_than_two_blocks_are_an_error(score_task):
     with pytest.raises(EvaluationError) as caught:
         read(score_task([[1, 0]] * 7), block=4)
