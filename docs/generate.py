@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -102,7 +103,7 @@ def estimates(data: Sequence[str], evaluator: str, metric: str, heading: str) ->
                 continue
             column = f"{of['level']:g}" if "level" in of else name.partition(":")[2]
             columns += [column] if column not in columns else []
-            cells.setdefault((row["method"], of["reading"]), {})[column] = f"{_spread(row)} ({row['seeds']})"
+            cells.setdefault((row["method"], of["reading"]), {})[column] = f"{_spread(row, largest=1e3)} ({row['seeds']})"
     lines = [f"| {heading} | read by | {' | '.join(columns)} |", "|--|--|" + "--:|" * len(columns)]
     for (method, reading), found in sorted(cells.items()):
         lines.append(f"| `{method}` | `{reading}` | {' | '.join(found.get(column, '') for column in columns)} |")
@@ -116,7 +117,10 @@ def _measured_rows(data: str, evaluator: str) -> Iterator[tuple[dict[str, Any], 
             yield from ((table, row) for row in table["rows"] if row["mean"] is not None)
 
 
-def _spread(row: dict[str, Any]) -> str:
+def _spread(row: dict[str, Any], largest: float = math.inf) -> str:
+    """Mean and standard deviation over seeds; of a mean of at least `largest` only how large it is."""
+    if abs(row["mean"]) >= largest:
+        return f"{row['mean']:.0e}"
     return f"{row['mean']:.2f}" + ("" if row["sd"] is None else f" ± {row['sd']:.2f}")
 
 
