@@ -2,10 +2,11 @@
 
     python benchmarks/speed/staircase.py --threads 1 [--steps 400] [--rounds 5] [--out FILE.json]
 
-The peer trains one critic for each of eight estimators, one after another, as published demonstrations do: two `nn.Sequential`
-networks, torch's default Adam, a fresh batch and the estimate in every step. Ours is `harness.run` as a user calls it: five
-trainings, one of them read in four ways, with data checks, features, checkpoints and records. The sizes are those of Poole et al.
-2019 and of Song and Ermon 2020: 20 dimensions, batch 64, three hidden layers of 256, an embedding of 32; five levels of `--steps` steps.
+The peer trains one critic for each of eight estimators, one after another, as published demonstrations do: two
+`nn.Sequential` networks, torch's default Adam, a fresh batch and the estimate in every step. Ours is `harness.run` as a user
+calls it: five trainings, one of them read in four ways, with data checks, features, checkpoints and records. The sizes are
+those of Poole et al. 2019 and of Song and Ermon 2020: 20 dimensions, batch 64, three hidden layers of 256, an embedding of
+32; five levels of `--steps` steps.
 """
 
 from __future__ import annotations
