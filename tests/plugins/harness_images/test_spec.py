@@ -125,4 +125,30 @@ def test_published_numbers_of_table_5_are_read_in_its_own_order_of_columns() -> 
 
 def test_the_honest_probe_stands_near_the_papers_and_not_beside_it() -> None:
     distances = {number.evaluator: number.distance for number in spec_published.published() if number.method == "dim-g"}
-    assert distances == {"mlp": "near", "mlp-paper": "same", "fine-tune": "near"}
+    of_accuracy = {name: distances[name] for name in ("mlp", "mlp-paper", "fine-tune")}
+    assert of_accuracy == {"mlp": "near", "mlp-paper": "same", "fine-tune": "near"}
+
+
+def contents(evaluator: str, metric: str) -> dict[str, float]:
+    return {
+        number.method: number.value
+        for number in spec_published.published()
+        if (number.evaluator, number.metric, number.feature) == (evaluator, metric, "y") and number.source.endswith("4")
+    }
+
+
+def test_published_numbers_of_table_4() -> None:
+    assert contents("mine", "information")["dim-lg"] == 101.65
+    assert contents("ndm", "dependence")["bigan"] == 24.49
+    assert contents("ndm", "dependence_sigmoid") == {"dim-g": 0.35, "dim-lg": 0.5, "dim-l-infonce": 0.18}
+    assert contents("reconstruction", "ssim_dim")["vae"] == 0.72
+    assert contents("svm-paper", "accuracy") == contents("svm", "accuracy")
+    assert {len(contents(*cell)) for cell in (("mine", "information"), ("ndm", "dependence"), ("svm", "accuracy"))} == {7}
+
+
+def test_no_number_of_table_4_is_said_to_be_of_the_same_protocol() -> None:
+    table = [number for number in spec_published.published() if number.source.endswith("table 4")]
+    assert {(number.evaluator, number.distance) for number in table} == {
+        ("mine", "different"), ("ndm", "near"), ("reconstruction", "near"), ("svm", "near"), ("svm-paper", "near"),
+    }  # fmt: skip
+    assert all(number.note for number in table)
