@@ -46,7 +46,7 @@ def dv(positive: Tensor, negative: Tensor) -> Tensor:
     bound. Donsker and Varadhan 1983; Belghazi et al. 2018 (MINE).
     """
     positive, negative = _at_least_float32(positive, negative)
-    return positive.mean() - (negative.flatten().logsumexp(0) - math.log(negative.numel()))
+    return positive.mean() - log_mean_exp(negative)
 
 
 def infonce(positive: Tensor, negative: Tensor) -> Tensor:
@@ -182,7 +182,7 @@ def moved_log_average(log_average: Tensor, negative: Tensor, rate: float) -> Ten
     :param rate: the share of the past, at least 0 and below 1; 0.9 with Song and Ermon (2020).
     """
     _, negative = _at_least_float32(negative, negative)
-    batch = negative.flatten().logsumexp(0) - math.log(negative.numel())
+    batch = log_mean_exp(negative)
     past = log_average + math.log(rate) if rate > 0 else torch.full_like(log_average, -math.inf)
     return torch.logaddexp(past.to(batch), batch + math.log1p(-rate))
 
@@ -198,6 +198,11 @@ BOUNDS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "pearson-chi2": pearson_chi2,
     "neyman-chi2": neyman_chi2,
 }
+
+
+def log_mean_exp(scores: Tensor) -> Tensor:
+    """Log of the mean of exp(scores) over all of them, any shape; a scalar."""
+    return scores.flatten().logsumexp(0) - math.log(scores.numel())
 
 
 def off_diagonal(scores: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from harness.contracts.hookspecs import hookimpl
 from harness.execution import Pending, Settings
 from harness.ledger.records import Record
 from harness.ledger.runs import PlannedRun
+from harness.names import duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -131,7 +132,7 @@ def _estimate(work: Sequence[Pending], settings: Settings) -> str:
     if not seconds:
         return ""
     typical = sorted(seconds)[len(seconds) // 2]
-    return f", about {_duration(typical * len(work))} by what earlier runs took"
+    return f", about {duration(typical * len(work))} by what earlier runs took"
 
 
 # ------------------------------------------------------------------------------------------------ during a run
@@ -184,7 +185,7 @@ class _Lines:
         self._last = now
         left = ""
         if total and step > self._first_step:
-            left = f", at most {_duration((now - self._started) / (step - self._first_step) * (total - step))} left"
+            left = f", at most {duration((now - self._started) / (step - self._first_step) * (total - step))} left"
         click.echo(f"    step {step:,}{f' of at most {total:,}' if total else ''}: {_terms(terms)}{left}", err=True)
 
     @hookimpl
@@ -255,11 +256,3 @@ def _outcome(record: Record) -> str:
         return f"{identity.method.name} seed {identity.seed}, {cell}: {record.status}: {record.error.message}"
     metric = record.primary or record.metrics[0]
     return f"{cell}: {metric.name} {metric.value:.2f} {metric.unit}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 5400:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"

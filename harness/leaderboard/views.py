@@ -14,7 +14,7 @@ from harness.leaderboard.board import SEEDS_TO_RANK
 from harness.leaderboard.plots import Plot, plot_of
 from harness.leaderboard.tables import Board, Published, Row, Table
 from harness.ledger.identity import canonical_json, sha256_of
-from harness.names import slug
+from harness.names import duration, slug
 
 MOST_HEADLINES = 3
 """Tables shown in full for one evaluator and feature; where more metrics ask for it, all stand in one matrix."""
@@ -215,6 +215,10 @@ def _metric_title(table: Table, *, whole: bool = False) -> str:
     return words + (f" ({metric.unit})" if metric.unit != "1" else "")
 
 
+def _arrow(table: Table) -> str:
+    return {True: " ↑", False: " ↓", None: ""}[table.metric.higher_is_better if table.metric else None]
+
+
 def _direction(table: Table) -> str:
     if table.metric is None:
         return ""
@@ -275,7 +279,7 @@ def _row(row: Row, table: Table, decimals: int, sources: _Sources) -> RowText:
         interval=f"{_number(row.interval[0], decimals)} to {_number(row.interval[1], decimals)}" if row.interval else "",
         seeds=_seeds(row),
         within="; ".join(f"± {_number(spread.std, decimals)} over {spread.over}" for spread in row.within),
-        time=_duration(row.train_s),
+        time=_training(row),
         published=tuple(_published(number, decimals, sources) for number in row.published),
         notes=tuple(_notes(row, decimals)),
     )
@@ -296,13 +300,9 @@ def _mean_sd(row: Row, decimals: int) -> str:
     return _number(row.mean, decimals) + ("" if row.sd is None else f" ± {_number(row.sd, decimals)}")
 
 
-def _duration(seconds: float | None) -> str:
-    """Such as "40 s", "21 min" or "3.5 h"; nothing where nothing was trained."""
-    if not seconds:
-        return ""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+def _training(row: Row) -> str:
+    """How long an encoder trained; nothing where nothing was trained."""
+    return duration(row.train_s) if row.train_s else ""
 
 
 def _seeds(row: Row) -> str:
@@ -388,18 +388,15 @@ def _pivot(tables: Sequence[Table], sources: _Sources) -> Matrix | None:
     lines = [
         (
             ", ".join(line[:-1]),
-            (*(found.get(column, CellText()) for column in columns), CellText(_duration(rows[line[-1]].train_s))),
+            (*(found.get(column, CellText()) for column in columns), CellText(_training(rows[line[-1]]))),
         )
         for line, found in cells.items()
     ]
-    metric = tables[0].metric
-    assert metric is not None  # only tables of a metric come here
-    arrow = {True: " ↑", False: " ↓", None: ""}[metric.higher_is_better]
     return Matrix(
         corner=", ".join(["method", *down]),
         columns=(*(f"{across} {_value(column)}" for column in columns), "training"),
         rows=tuple(lines),
-        title=_metric_title(tables[0], whole=True) + arrow,
+        title=_metric_title(tables[0], whole=True) + _arrow(tables[0]),
     )
 
 
@@ -414,8 +411,7 @@ def _by_metric(tables: Sequence[Table], headline: Table, sources: _Sources) -> M
     for table in tables:
         rows, decimals = {row.id: row for row in table.rows}, _decimals(table)
         cells = tuple(_matrix_cell(rows.get(column), decimals, sources) for column in columns)
-        arrow = {True: " ↑", False: " ↓", None: ""}[table.metric.higher_is_better if table.metric else None]
-        lines.append((_metric_title(table) + arrow, cells))
+        lines.append((_metric_title(table) + _arrow(table), cells))
     return Matrix("metric", tuple(_labels(columns.values())), tuple(lines))
 
 

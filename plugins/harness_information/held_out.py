@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness import Batch, EvaluationError, Part, Score
-from harness.bounds import dv
+from harness.bounds import dv, log_mean_exp
 
 BLOCK = 1 << 24
 """Values of a feature looked at together: it may be memory-mapped and larger than memory."""
@@ -79,8 +79,7 @@ def confident_dv(positive: Tensor, negative: Tensor) -> tuple[float, float]:
     :param negative: [n, K] scores of marginal pairs of each sample.
     """
     value, n = float(dv(positive, negative)), len(positive)
-    log_mean = negative.flatten().logsumexp(0) - math.log(negative.numel())
-    weights = (negative - log_mean).exp().mean(1)
+    weights = (negative - log_mean_exp(negative)).exp().mean(1)
     variance = float(positive.double().var() + weights.double().var()) / n
     return value, value + NORMAL_95 * math.sqrt(variance)
 

@@ -144,17 +144,19 @@ def _correlated(argument: str, given: Mapping[str, str]) -> dict[str, Any]:
         )
     if "mi" in given:
         mi = _number("gaussians", argument, "mi", given, 0.0, lambda value: 0 <= value <= 100, "from 0 to 100 nats")
-        if mi > _MOST_NATS * _count("gaussians", argument, "d", given, 20):
+        if mi > _MOST_NATS * _count("gaussians", argument, "d", given, USUAL_DIMS):
             raise UsageError(
                 f"gaussians:{argument}: 32-bit numbers hold no more than {_MOST_NATS:g} nats a dimension; give "
                 f"d={math.ceil(mi / _MOST_NATS)} or more."
             )
         return {"mi": mi}
-    return {
-        "rho": _number(
-            "gaussians", argument, "rho", given, 0.0, lambda value: abs(value) <= _HIGHEST, f"from -{_HIGHEST} to {_HIGHEST}"
-        )
-    }
+    return {"rho": _rho(argument, given, 0.0)}
+
+
+def _rho(argument: str, given: Mapping[str, str], default: float) -> float:
+    return _number(
+        "gaussians", argument, "rho", given, default, lambda value: abs(value) <= _HIGHEST, f"from -{_HIGHEST} to {_HIGHEST}"
+    )
 
 
 def _dense(argument: str, given: Mapping[str, str]) -> dict[str, Any]:
@@ -162,11 +164,7 @@ def _dense(argument: str, given: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _sparse(argument: str, given: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "rho": _number(
-            "gaussians", argument, "rho", given, 0.8, lambda value: abs(value) <= _HIGHEST, f"from -{_HIGHEST} to {_HIGHEST}"
-        )
-    }
+    return {"rho": _rho(argument, given, 0.8)}
 
 
 def _student(argument: str, given: Mapping[str, str]) -> dict[str, Any]:

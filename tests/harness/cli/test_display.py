@@ -11,6 +11,7 @@ from harness.cli import display
 from harness.execution import Pending, Settings, pending
 from harness.ledger.runs import Plan
 from harness.line.planning import Request, plan
+from harness.names import duration
 
 AE = ("run", "--method", "ae", "--data", "digits", "--budget", "smoke", "--evaluators", "knn", "--threads", "1")
 
@@ -208,7 +209,7 @@ def test_cells_are_shown_in_the_order_in_which_they_were_asked_for(cli, runs):
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.2, "1 s"), (89, "89 s"), (120, "2 min"), (5400, "1.5 h"), (36000, "10.0 h")])
 def test_times_are_said_in_the_unit_that_fits(seconds, words):
-    assert display._duration(seconds) == words
+    assert duration(seconds) == words
 
 
 def test_a_plan_without_a_store_has_nothing_done(work, tmp_path):
