@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from harness.bounds import jsd_loss as jsd_loss
     from harness.contracts.batches import Batch as Batch
     from harness.contracts.batches import FramePairs as FramePairs
+    from harness.contracts.batches import FrameSequences as FrameSequences
     from harness.contracts.batches import Graph as Graph
     from harness.contracts.batches import Images as Images
     from harness.contracts.batches import Labelled as Labelled
@@ -98,7 +99,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "harness.api": ("evaluate", "from_arrays", "from_graph", "load", "prepare", "report", "run"),
     "harness.adversary": ("gradient_penalty",),
     "harness.bounds": ("jsd_loss",),
-    "harness.contracts.batches": ("Batch", "FramePairs", "Graph", "Images", "Labelled", "Pairs", "Vectors"),
+    "harness.contracts.batches": ("Batch", "FramePairs", "FrameSequences", "Graph", "Images", "Labelled", "Pairs", "Vectors"),
     "harness.contracts.dataset": ("Annotations", "DataContext", "DataSet", "Splits"),
     "harness.contracts.encoder": ("Encoder",),
     "harness.contracts.evaluator": ("Evaluator", "Part", "Score", "Task"),

@@ -170,11 +170,19 @@ def report(folder: str | Path, *, data: UserData | None = None, device: str = "a
     return make_report(folder, catalog, plugins, store=None if store is None else Path(store), device=device).page
 
 
-def prepare(*names: str, trust_first: bool = False) -> dict[str, dict[str, Path]]:
-    """Fetch and verify the files of data sets, nothing else. Returns the places of the files. Raises DataError."""
-    from harness.execution import prepare as prepare_files
+def prepare(
+    *names: str, budget: BudgetName = "paper", options: Mapping[str, Any] | Sequence[str] = (), trust_first: bool = False
+) -> dict[str, dict[str, Path]]:
+    """Fetch, verify or collect data sets, nothing else. Returns the places of files. Raises DataError and UsageError.
 
-    return dict(prepare_files(names, installed()[1], trust_first=trust_first))
+    :param budget: whose size of data that are made is wanted.
+    :param options: {"data.KEY": value} or ["data.KEY=VALUE"], of all these data sets.
+    """
+    from harness.execution import prepare as prepare_data
+
+    plugins, catalog = installed()
+    prepared = prepare_data(names, catalog, plugins, trust_first=trust_first, budget=budget, options=_assignments(options))
+    return dict(prepared)
 
 
 def from_arrays(

@@ -5,7 +5,9 @@ Nothing heavy is imported until a cell is really missing, so a request whose cel
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -13,12 +15,12 @@ from msgspec import Struct
 from harness.catalog.catalog import Catalog
 from harness.catalog.discovery import Plugins
 from harness.contracts.specs import FilesRecipe
-from harness.data.files import cache_folder, data_roots, locate_files, read_lock
+from harness.data.files import cache_folder, data_roots, decoded_folder, locate_files, read_lock
 from harness.errors import DataError, HarnessError, PluginError, UnfitError
 from harness.ledger.records import Record
 from harness.ledger.runs import Cell, Plan, PlannedRun
 from harness.ledger.stores import FolderStore
-from harness.line.planning import check_pins
+from harness.line.planning import check_pins, data_options
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -32,6 +34,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     rerun: bool = False
     trust_first: bool = False
     checkpoint_every_s: float = 30.0
+    free_data: bool = False
+    """Whether what is made in the cache for a data set now is deleted after its last run."""
     command: str = ""
 
     @property
@@ -105,18 +109,23 @@ def execute(work: Sequence[Pending], catalog: Catalog, plugins: Plugins, setting
             checkpoint_every_s=settings.checkpoint_every_s,
             command=settings.command,
         )
-        for each in work:
+        kept = _made_before(work, workplace.cache) if settings.free_data else set()
+        for position, each in enumerate(work):
             # A run may be planned twice with other cells, as a reference row of two methods is.
             missing = [cell for cell in each.missing if each.run.cell_identity(cell).sha256 not in made]
-            if not missing or each.run.identity.data.name in unavailable:
-                continue
-            try:
-                made.update({record.id: record for record in compute(each.run, missing, workplace)})
-            except (DataError, PluginError, UnfitError) as error:
-                if isinstance(error, DataError):
-                    unavailable.add(each.run.identity.data.name)
-                if str(error) not in map(str, problems):
-                    problems.append(error)
+            if missing and each.run.identity.data.name not in unavailable:
+                try:
+                    made.update({record.id: record for record in compute(each.run, missing, workplace)})
+                except (DataError, PluginError, UnfitError) as error:
+                    if isinstance(error, DataError):
+                        unavailable.add(each.run.identity.data.name)
+                    if str(error) not in map(str, problems):
+                        problems.append(error)
+            recipe = each.run.identity.data.recipe_sha256
+            later = any(other.run.identity.data.recipe_sha256 == recipe for other in work[position + 1 :])
+            if settings.free_data and recipe not in kept and not later:
+                workplace.loaded.clear()
+                shutil.rmtree(decoded_folder(workplace.cache, recipe), ignore_errors=True)
     records = []
     for each in work:
         for cell in each.run.cells:
@@ -125,6 +134,12 @@ def execute(work: Sequence[Pending], catalog: Catalog, plugins: Plugins, setting
             if record is not None:
                 records.append(record)
     return Outcome(records=records, computed=len(made), problems=problems)
+
+
+def _made_before(work: Sequence[Pending], cache: Path) -> set[str]:
+    """Recipes of the data sets for which something lies in the cache already."""
+    recipes = {each.run.identity.data.recipe_sha256 for each in work}
+    return {recipe for recipe in recipes if decoded_folder(cache, recipe).exists()}
 
 
 def hashes_for(name: str, catalog: Catalog, *, trust_first: bool) -> dict[str, str]:
@@ -139,13 +154,34 @@ def hashes_for(name: str, catalog: Catalog, *, trust_first: bool) -> dict[str, s
     return taken
 
 
-def prepare(names: Sequence[str], catalog: Catalog, *, trust_first: bool = False) -> Iterator[tuple[str, dict[str, Path]]]:
-    """Fetch and verify the files of data sets; nothing else. Gives name and files of each when it is done. Raises DataError."""
-    for name in names:
-        entry = catalog.dataset(name)
+def prepare(
+    names: Sequence[str],
+    catalog: Catalog,
+    plugins: Plugins,
+    *,
+    trust_first: bool = False,
+    budget: str = "paper",
+    options: Sequence[str] = (),
+) -> Iterator[tuple[str, dict[str, Path]]]:
+    """Fetch and verify the files of data sets, and make what takes long to make; nothing else.
+
+    Gives name and files of each when it is done. Raises DataError; UsageError for options that a data set does not have.
+
+    :param budget: whose size of a data set that is made is wanted.
+    :param options: its option values, "data.KEY=VALUE".
+    """
+    entries = [catalog.dataset(name) for name in names]
+    chosen = [data_options(entry.spec, budget, options) for entry in entries]
+    for entry, values in zip(entries, chosen, strict=True):
         if missing := catalog.missing_requirements(entry):
             raise UnfitError(f"The data set {entry.name} needs packages that are not installed: {', '.join(missing)}.")
         if not trust_first:
             check_pins(entry.spec, read_lock(cache_folder(), entry.spec.name), trust_first=False)
         files, _ = locate_files(entry.spec, data_roots(), cache_folder(), trust_first=trust_first)
+        if entry.spec.prepare is not None:
+            from harness.line.building import prepare_dataset
+            from harness.line.loading import data_context
+
+            told = partial(plugins.preparation_advanced, entry.name)
+            prepare_dataset(entry, values, data_context(entry.spec, files, cache_folder(), progress=told))
         yield entry.name, files

@@ -16,6 +16,7 @@ from harness.catalog.catalog import Catalog
 from harness.contracts.batches import Batch
 from harness.contracts.encoder import Encoder
 from harness.contracts.sources import Description, Source
+from harness.data.frames import FrameSource
 from harness.data.graphs import GraphSource
 from harness.data.images import ImageSource
 from harness.data.vectors import VectorSource
@@ -49,8 +50,9 @@ class TrainedRun:
     def encode(self, data: Any, feature: str | None = None, *, batch_size: int = BATCH_SIZE) -> NDArray[np.float32]:
         """Features of new data, [N, ...] float32, in the order of the samples.
 
-        :param data: images [N, C, H, W] or vectors [N, D] (NumPy or torch) in the range of the data set that the encoder was
-            trained on (uint8 images, 0 to 255, are scaled to it), a torch-geometric `Data` object, a harness batch or source.
+        :param data: images or frames [N, C, H, W] or vectors [N, D] (NumPy or torch) in the range of the data set that the
+            encoder was trained on (uint8 images, 0 to 255, are scaled to it), a torch-geometric `Data` object, a harness batch or
+            source.
         :param feature: default: the one the run was judged on first.
 
         Raises UsageError when the samples are of another kind or shape than those it was trained on, or there is no such feature.
@@ -82,7 +84,7 @@ class TrainedRun:
         if isinstance(data, Batch):
             self._check(data.kind, self.description.shape)
             return _numbered(iter([data])), len(data)
-        source = data if isinstance(data, Source) else _source(data, self.description.value_range)
+        source = data if isinstance(data, Source) else _source(data, self.description)
         self._check(source.description.kind, source.description.shape)
         samples = len(source) if isinstance(source, Sized) else source.description.samples
         return _numbered(source.in_order(batch_size)), samples
@@ -123,12 +125,14 @@ def _numbered(batches: Iterator[Batch]) -> Iterator[Batch]:
         start += len(batch)
 
 
-def _source(data: Any, value_range: tuple[float, float] | None) -> Source[Any]:
+def _source(data: Any, known: Description) -> Source[Any]:
     if hasattr(data, "edge_index"):
         return GraphSource(make_graph(data.x, data.edge_index))
     tensor = make_tensor("data", data)
+    if tensor.ndim == 4 and known.kind == "frames":
+        return FrameSource(tensor, torch.zeros(len(tensor), dtype=torch.int64), value_range=known.value_range)
     if tensor.ndim == 4:
-        return ImageSource(tensor, value_range=value_range)
+        return ImageSource(tensor, value_range=known.value_range)
     if tensor.ndim == 2:
         return VectorSource(tensor)
-    raise UsageError(f"New data have shape {tuple(tensor.shape)}; give images [N, C, H, W], vectors [N, D] or a graph.")
+    raise UsageError(f"New data have shape {tuple(tensor.shape)}; give images or frames [N, C, H, W], vectors [N, D] or a graph.")

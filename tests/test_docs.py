@@ -117,12 +117,12 @@ def test_every_key_of_a_suite_is_in_the_manual(name):
 
 def test_the_suite_in_the_manual_is_one(tmp_path):
     from harness.line.planning import plan
-    from harness.line.suites import plan_suite
+    from harness.line.suites import plan_suite, read_suite
 
     (example,) = re.findall(r"```toml\n(.*?)```", text_of("cli.md"), re.DOTALL)
     (tmp_path / "example.toml").write_text(example)
     catalog = installed()[1]
-    plans = [plan(request, catalog) for request in plan_suite(str(tmp_path / "example.toml"), catalog)]
+    plans = [plan(request, catalog) for request in plan_suite(read_suite(str(tmp_path / "example.toml"), catalog))]
     assert [len([run for run in each.runs if not run.reference]) for each in plans] == [5, 5]
 
 

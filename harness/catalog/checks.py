@@ -112,7 +112,10 @@ def _complaints(part: Struct) -> Iterator[str]:
 @_complaints.register
 def _(spec: DataSetSpec) -> Iterator[str]:
     yield from _build("build", spec.build)
+    if spec.prepare is not None:
+        yield from _build("prepare", spec.prepare)
     yield from _options(spec.options)
+    yield from _option_budgets(spec.options, spec.budgets)
     yield from _imports(spec.requires)
     for field in ("kind", "revision"):
         if not getattr(spec, field):
@@ -244,13 +247,7 @@ def _(spec: EvaluatorSpec) -> Iterator[str]:
     yield from _repeated("metric", [metric.name for metric in spec.metrics])
     for metric in spec.metrics:
         yield from _complaints(metric)
-    yield from _budgets(spec.budgets)
-    if _is_options(spec.options):
-        for budget, values in spec.budgets.items():
-            try:
-                resolve_options(f"budgets.{budget}", spec.options, values)
-            except OptionError as error:
-                yield str(error).rstrip(".")
+    yield from _option_budgets(spec.options, spec.budgets)
 
 
 @_complaints.register
@@ -259,8 +256,8 @@ def _(spec: PictureSpec) -> Iterator[str]:
     yield from _imports(spec.requires)
     if not all(spec.kinds) or not spec.kinds:
         yield 'kinds is empty; name the kinds of batch whose runs it draws, or ("*",) for any'
-    if extra := set(spec.needs) - {"labels", "inputs", "truth", "modules"}:
-        yield f"needs are labels, inputs, truth or modules, not {', '.join(sorted(extra))}"
+    if extra := set(spec.needs) - {"labels", "factors", "inputs", "truth", "modules"}:
+        yield f"needs are labels, factors, inputs, truth or modules, not {', '.join(sorted(extra))}"
 
 
 @_complaints.register
@@ -323,6 +320,17 @@ def _imports(requires: Sequence[str]) -> Iterator[str]:
 def _repeated(what: str, names: Sequence[str]) -> Iterator[str]:
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"{what} {name!r} is there twice"
+
+
+def _option_budgets(options: type[Options], budgets: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """What is wrong with budgets that are values of these options."""
+    yield from _budgets(budgets)
+    if _is_options(options):
+        for budget, values in budgets.items():
+            try:
+                resolve_options(f"budgets.{budget}", options, values)
+            except OptionError as error:
+                yield str(error).rstrip(".")
 
 
 def _budgets(budgets: Mapping[str, object]) -> Iterator[str]:

@@ -57,7 +57,7 @@ REGISTRATION_HOOKS: dict[str, tuple[type[Struct], ...]] = {
 }
 """Hooks that return specs, and of which types, in the order they are called."""
 
-OBSERVER_HOOKS = ("harness_run_started", "harness_step_finished", "harness_record_written")
+OBSERVER_HOOKS = ("harness_preparation_advanced", "harness_run_started", "harness_step_finished", "harness_record_written")
 """Hooks that are told what happens."""
 
 HOOKS = (*REGISTRATION_HOOKS, *OBSERVER_HOOKS)
@@ -117,6 +117,10 @@ class Plugins:
         self._manager = _new_manager()
 
     # ------------------------------------------------------------------------------------------ observers
+
+    def preparation_advanced(self, data: str, done: int, total: int, unit: str) -> None:
+        """Tell the observers that `done` of `total` of what a data set needs are made, counted in `unit`."""
+        self._notify("harness_preparation_advanced", data=data, done=done, total=total, unit=unit)
 
     def run_started(self, run: PlannedRun) -> None:
         """Tell the observers that a run begins to be computed."""

@@ -156,6 +156,17 @@ def progress(plugins: Plugins, work: Sequence[Pending]) -> Iterator[None]:
         plugins.unregister_observer(display)
 
 
+@contextmanager
+def preparation(plugins: Plugins) -> Iterator[None]:
+    """Show how far the preparation of data sets is while the block runs."""
+    display = _Lines([])
+    plugins.register_observer(display, "progress display")
+    try:
+        yield
+    finally:
+        plugins.unregister_observer(display)
+
+
 class _Lines:
     """Progress as plain lines on stderr."""
 
@@ -163,10 +174,23 @@ class _Lines:
         self._runs, self._begun, self._titles = len(work), 0, _titles(work)
         self._started = self._last = time.monotonic()
         self._first_step = 0
+        self._preparing: tuple[str, int] | None = None
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, *exception: object) -> None: ...
+
+    @hookimpl
+    def harness_preparation_advanced(self, data: str, done: int, total: int, unit: str) -> None:
+        now = time.monotonic()
+        if self._preparing != (data, total):
+            self._preparing, self._started, self._last, self._first_step = (data, total), now, now, done
+            click.echo(f"    {data}: {total:,} {unit} to prepare", err=True)
+        if now - self._last < _LINE_EVERY_S or done <= self._first_step:
+            return
+        self._last = now
+        left = duration((now - self._started) / (done - self._first_step) * (total - done))
+        click.echo(f"    {data}: {done:,} of {total:,} {unit}, about {left} left", err=True)
 
     @hookimpl
     def harness_run_started(self, run: PlannedRun) -> None:
@@ -214,12 +238,22 @@ class _Live:
         self._titles = _titles(work)
         self._cells: TaskID = self._bars.add_task("cells", total=sum(len(each.missing) for each in work), terms="")
         self._steps: TaskID | None = None
+        self._preparation: TaskID | None = None
 
     def __enter__(self) -> None:
         self._bars.start()
 
     def __exit__(self, *exception: object) -> None:
         self._bars.stop()
+
+    @hookimpl
+    def harness_preparation_advanced(self, data: str, done: int, total: int, unit: str) -> None:
+        if self._preparation is None:
+            self._preparation = self._bars.add_task(unit, total=total, completed=done, terms=data)
+        self._bars.update(self._preparation, completed=done, total=total, terms=data)
+        if done >= total:
+            self._bars.remove_task(self._preparation)
+            self._preparation = None
 
     @hookimpl
     def harness_run_started(self, run: PlannedRun) -> None:

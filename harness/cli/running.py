@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from harness.cli.printing import print_json
 from harness.contracts.specs import BUDGETS
@@ -112,7 +113,7 @@ def run(
     from harness.execution import Settings, pending
     from harness.ledger.runs import Plan
     from harness.line.planning import Request
-    from harness.line.suites import plan_suite
+    from harness.line.suites import plan_suite, read_suite
 
     _, catalog = installed()
     settings = Settings(
@@ -139,7 +140,9 @@ def run(
                 "--precision": precision,
             }
         )
-        requests = plan_suite(suite, catalog, seed=seed, seeds=seeds, budget=budget, evaluators=evaluators, references=references)
+        declared = read_suite(suite, catalog)
+        settings = msgspec.structs.replace(settings, free_data=declared.free_data)
+        requests = plan_suite(declared, seed=seed, seeds=seeds, budget=budget, evaluators=evaluators, references=references)
     else:
         if method is None or data is None:
             missing = "--method" if method is None else "--data"
@@ -208,21 +211,26 @@ def evaluate(
 
 @click.command()
 @click.argument("data", nargs=-1, required=True)
+@click.option("-o", "options", multiple=True, metavar="data.KEY=VALUE", help="An option of the data sets; repeatable.")
+@click.option("--budget", type=click.Choice(BUDGETS), default="paper", show_default=True, help="Whose size of made data is wanted.")
 @click.option("--trust-first", is_flag=True, help="Accept data whose hashes nobody has pinned, and write them down.")
 @_JSON
-def prepare(data: tuple[str, ...], trust_first: bool, as_json: bool) -> int:
-    """Fetch and verify the files of data sets; nothing else."""
+def prepare(data: tuple[str, ...], options: tuple[str, ...], budget: str, trust_first: bool, as_json: bool) -> int:
+    """Fetch, verify or collect data sets; nothing else."""
     from harness.api import installed
-    from harness.execution import prepare as prepare_files
+    from harness.cli.display import preparation
+    from harness.execution import prepare as prepare_data
 
-    prepared = prepare_files(data, installed()[1], trust_first=trust_first)
+    plugins, catalog = installed()
+    with preparation(plugins):
+        prepared = list(prepare_data(data, catalog, plugins, trust_first=trust_first, budget=budget, options=options))
     if as_json:
-        document = {name: {path: str(place) for path, place in files.items()} for name, files in prepared}
-        print_json(document)
+        print_json({name: {path: str(place) for path, place in files.items()} for name, files in prepared})
         return 0
     for name, files in prepared:
         if not files:
-            click.echo(f"{name}: needs no files.")
+            collected = catalog.dataset(name).spec.prepare is not None
+            click.echo(f"{name}: collected." if collected else f"{name}: needs no files.")
         for path, place in files.items():
             click.echo(f"{name}: {path} verified at {place}")
     return 0

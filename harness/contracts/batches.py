@@ -86,6 +86,31 @@ class FramePairs(Batch):
     """[B, C, H, W] float; `index` refers to this frame."""
     second: Tensor
     """[B, C, H, W] float."""
+    other: Tensor | None = None
+    """[B, C, H, W] float: a frame drawn at random from the same episode; None unless the sampling asks for it."""
+
+    def images(self) -> Images:
+        """All frames side by side, for one pass of an encoder: B first ones, B second ones and, where there are any, B others.
+
+        The index is that of the first frames, over again.
+        """
+        frames = [self.first, self.second] + ([] if self.other is None else [self.other])
+        return Images(index=self.index.repeat(len(frames)), pixels=torch.cat(frames))
+
+
+@dataclass(frozen=True, eq=False)
+class FrameSequences(Batch):
+    """Runs of consecutive frames, each inside one episode."""
+
+    kind = "frames"
+    frames: Tensor
+    """[B, L, C, H, W] float; `index` refers to the first frame of each run."""
+
+    def images(self) -> Images:
+        """All B * L frames side by side, run after run, for one pass of an encoder."""
+        length = self.frames.shape[1]
+        steps = torch.arange(length, device=self.index.device)
+        return Images(index=(self.index[:, None] + steps).flatten(), pixels=self.frames.flatten(0, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,4 +156,4 @@ class Labelled(Generic[B_co]):
     rows: Tensor
     """[M] int64: places inside the batch that carry a label of the protocol's training part."""
     labels: Tensor
-    """[M] int64 class numbers, or [M, K] float for K binary labels."""
+    """[M] int64 class numbers, [M, K] float for K binary labels, or [M, V] int64 class numbers of V variables."""

@@ -6,7 +6,7 @@ objectives that declare `supervised = True`, the labels of the protocol's traini
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,10 @@ class DataContext:
     """A folder of the data set's own for what it decodes; everything in it can be deleted."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Those of a `GeneratedRecipe`: all that a data set of a family knows of its name."""
+    protocol: str = ""
+    """Name of the protocol that it is built for, which may say more than the parts: which factors are judged, say."""
+    progress: Callable[[int, int, str], None] = lambda done, total, unit: None
+    """Told how far a long preparation is: (done, total, what is counted, such as "frames")."""
 
 
 @dataclass(frozen=True)
@@ -71,3 +75,5 @@ class DataSet:
     never judged; those are numbered from the number of inputs on."""
     labelled: Source[Any] | None = None
     """What a supervised objective draws from, where `pretrain` holds samples without labels; None: `pretrain`."""
+    validation: Source[Any] | None = None
+    """Inputs kept from training, on which the stop rule watches its term once an epoch; None: it watches the training."""

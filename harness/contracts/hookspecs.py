@@ -91,6 +91,16 @@ class HookSpecs:
         """
 
     @hookspec
+    def harness_preparation_advanced(self, data: str, done: int, total: int, unit: str) -> None:
+        """A data set that takes long to prepare got further (called at most about ten times a second).
+
+        :param data: the data set's name.
+        :param done: how much of it is done.
+        :param total: how much there is.
+        :param unit: what is counted, such as "frames".
+        """
+
+    @hookspec
     def harness_step_finished(self, run: PlannedRun, step: int, total: int | None, terms: Mapping[str, float]) -> None:
         """Some training steps finished (called at most about ten times a second, not once per step).
 

@@ -74,8 +74,9 @@ class ObjectiveContext:
     """What an objective's `build` is given besides the encoder."""
 
     description: Description
-    classes: int | None = None
-    """Number of classes; None unless the objective declares `supervised`."""
+    classes: int | tuple[int, ...] | None = None
+    """Number of classes, or that of each variable where labels are several variables' classes; None unless the objective declares
+    `supervised`."""
     multilabel: bool = False
     """Whether labels are K binary ones; only ever true for a supervised objective."""
     decoder: Callable[[torch.Generator, float], nn.Module] | None = None

@@ -52,6 +52,8 @@ class RunView:
     """Empty where classes have numbers only."""
     inputs: Source[Any] | None = None
     """All samples."""
+    factors: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """By name, each [N]; empty where the data have none."""
     truth: Mapping[str, float] = field(default_factory=dict)
     """What is known exactly of the data's distribution; empty where nothing is."""
     modules: Mapping[str, nn.Module] = field(default_factory=dict)

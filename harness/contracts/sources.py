@@ -28,14 +28,15 @@ class Items(Sampling, frozen=True, kw_only=True):
 
 
 class TimePairs(Sampling, frozen=True, kw_only=True):
-    """Pairs of frames `offset` steps apart inside one episode."""
+    """Pairs of frames `offset` steps apart inside one episode; with `other`, beside each a random frame of that episode."""
 
     kind: str = "pairs"
     offset: int = 1
+    other: bool = False
 
 
 class Sequences(Sampling, frozen=True, kw_only=True):
-    """`length` consecutive frames, starting every `stride` steps."""
+    """`length` consecutive frames of one episode, a run starting every `stride` steps from its beginning on."""
 
     kind: str = "sequences"
     length: int

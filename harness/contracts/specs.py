@@ -108,6 +108,11 @@ class DataSetSpec(Spec, frozen=True, kw_only=True):
     """What it can offer to evaluators out of labels, factors and truth."""
     classes: int | None = None
     options: type[Options] = Options
+    budgets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Option values per budget, the weakest of all: a method's own values for the data set stand over them."""
+    prepare: str | None = None
+    """For data that take long to make: called as `prepare(context: DataContext, options)` by `harness prepare`, it puts into
+    `context.cache` what `build` would otherwise make first."""
     revision: str = "1"
     place: str = ""
     """Folder that the recipe's files lie in where it is not a data root, as for a folder of the user's own. Not part of a
@@ -118,9 +123,9 @@ class DataSetSpec(Spec, frozen=True, kw_only=True):
     citation: str = ""
 
     def shape_under(self, options: Options) -> tuple[int | None, ...] | None:
-        """Shape of one sample under these options: an option `size` of images is the height and width they are brought to."""
+        """Shape of one sample under these options: an option `size` is the height and width images or frames are brought to."""
         size = getattr(options, "size", None)
-        if self.kind != "images" or size is None:
+        if self.kind not in ("images", "frames") or size is None:
             return self.shape
         return (self.shape[0] if self.shape else None, size, size)
 
@@ -251,6 +256,8 @@ class ProtocolSpec(Spec, frozen=True, kw_only=True):
     """Evaluators used by default; the first gives the headline."""
     features: tuple[str, ...] = ()
     """Features judged by default; empty means each encoder's default feature."""
+    references: tuple[str, ...] | None = None
+    """The reference rows that are planned with every request; None: all that are defined."""
 
     @property
     def id(self) -> str:
@@ -300,7 +307,8 @@ class PictureSpec(Spec, frozen=True, kw_only=True):
     """Kinds of batch whose runs it draws; ("*",) for any."""
     build: str
     needs: tuple[Need, ...] = ()
-    """What it is shown besides features, out of labels, inputs, truth and modules; all but inputs only where the run has any."""
+    """What it is shown besides features, out of labels, factors, inputs, truth and modules; all but inputs only where the run has
+    any."""
     requires: tuple[str, ...] = ()
 
 

@@ -14,7 +14,10 @@ class TrainOptions(Options, frozen=True, kw_only=True):
     batch_size: Annotated[int, Meta(ge=1, description="samples a batch; without meaning for a whole graph")] = 64
     patience: Annotated[
         Annotated[int, Meta(ge=1)] | None,
-        Meta(description="stop after this many epochs in a row without a new lowest value of the watched term; none: never"),
+        Meta(
+            description="stop after this many epochs in a row without a new lowest value of the watched term, on the validation "
+            "inputs where the data set keeps some; none: never"
+        ),
     ] = None
     restore_best: Annotated[bool, Meta(description="end with the weights that gave the lowest watched value")] = False
     compile: Annotated[bool, Meta(description="compile every phase's loss with torch.compile")] = False

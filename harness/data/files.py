@@ -14,7 +14,12 @@ from harness.errors import MissingDataError
 from harness.ledger.whole_files import write_whole
 from harness.names import slug
 
-__all__ = ["cache_folder", "data_roots", "file_sha256", "locate_files", "read_lock"]
+__all__ = ["cache_folder", "data_roots", "decoded_folder", "file_sha256", "locate_files", "read_lock"]
+
+
+def decoded_folder(cache: Path, recipe_sha256: str) -> Path:
+    """The folder inside the cache that is the own of a data set of this recipe."""
+    return cache / "decoded" / recipe_sha256[:16]
 
 
 def locate_files(

@@ -16,7 +16,7 @@ from harness.contracts.dataset import DataContext, DataSet
 from harness.contracts.encoder import Encoder
 from harness.contracts.evaluator import Evaluator
 from harness.contracts.objective import Objective, ObjectiveContext
-from harness.contracts.options import resolve_options
+from harness.contracts.options import Options, resolve_options
 from harness.contracts.sources import Description
 from harness.contracts.specs import DataSetSpec, EncoderSpec, EvaluatorSpec
 from harness.errors import HarnessError, PluginError, UnfitError
@@ -36,6 +36,19 @@ def build_dataset(entry: Entry[DataSetSpec], run: PlannedRun, context: DataConte
     if not isinstance(dataset, DataSet):
         raise PluginError(_owner(entry), f"data set {entry.name} was built as {type(dataset).__name__}, not harness.DataSet.")
     return dataset
+
+
+def prepare_dataset(entry: Entry[DataSetSpec], options: Options, context: DataContext) -> None:
+    """Make what a data set's `build` would make first. Raises DataError, or PluginError when that breaks."""
+    assert entry.spec.prepare is not None
+    try:
+        import_part(entry.spec.prepare, entry)(context, options)
+    except HarnessError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            _owner(entry), f"data set {entry.name} could not be prepared: {type(error).__name__}: {error}."
+        ) from error
 
 
 def check_shape(run: PlannedRun, catalog: Catalog, description: Description) -> None:
@@ -70,7 +83,12 @@ def build_encoder(run: PlannedRun, catalog: Catalog, description: Description) -
 
 
 def build_objective(
-    run: PlannedRun, catalog: Catalog, encoder: Encoder, description: Description, classes: int | None, multilabel: bool
+    run: PlannedRun,
+    catalog: Catalog,
+    encoder: Encoder,
+    description: Description,
+    classes: int | tuple[int, ...] | None,
+    multilabel: bool,
 ) -> Objective:
     """The run's objective around its encoder, on the CPU. Labels' number is passed only to a supervised one."""
     entry = catalog.objective(run.parts["objective"])

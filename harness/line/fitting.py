@@ -112,7 +112,7 @@ def check_method(
         )
     if objective.spec.needs_decoder and encoder.spec.decoder is None:
         raise UnfitError(f"{here}: objective {objective.name} needs a decoder, and encoder {encoder.name} has no mirror decoder.")
-    if objective.spec.supervised and "labels" not in spec.annotations:
+    if objective.spec.supervised and not {"labels", "factors"} & set(spec.annotations):
         raise UnfitError(f"{here}: objective {objective.name} is supervised and the data set has no labels.")
     parts: Iterable[Entry[Any]] = (data, encoder, objective)
     for part in parts:

@@ -42,7 +42,7 @@ class Trained(Struct, frozen=True, kw_only=True):
     checkpoint_sha256: str
     description: Description
     """What the encoder was built for, so that it can be built again without the data."""
-    classes: int | None
+    classes: int | tuple[int, ...] | None
     multilabel: bool
     threads: int
     content_sha256: str = ""

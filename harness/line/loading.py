@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,15 @@ import numpy as np
 from harness.catalog.catalog import Catalog
 from harness.catalog.discovery import Plugins
 from harness.contracts.dataset import DataContext, DataSet, Splits
-from harness.contracts.specs import GeneratedRecipe
-from harness.data.files import locate_files
+from harness.contracts.specs import DataSetSpec, GeneratedRecipe
+from harness.data.files import decoded_folder, locate_files, read_lock
 from harness.errors import CorruptDataError, PluginError, StorageError
 from harness.ledger.identity import sha256_of
 from harness.ledger.runs import PlannedRun
 from harness.ledger.stores import FolderStore
 from harness.ledger.whole_files import write_whole
 from harness.line.building import build_dataset
+from harness.line.planning import recipe_sha256
 
 
 @dataclass
@@ -54,6 +56,28 @@ class LoadedData:
     seconds: float
 
 
+def data_context(
+    spec: DataSetSpec,
+    files: Mapping[str, Path],
+    cache: Path,
+    recipe: str = "",
+    *,
+    protocol: str = "",
+    progress: Callable[[int, int, str], None],
+) -> DataContext:
+    """What a data set is built with.
+
+    :param recipe: the recipe's digest where it is known already; see `recipe_sha256`.
+    """
+    return DataContext(
+        files=files,
+        cache=decoded_folder(cache, recipe or recipe_sha256(spec.recipe, read_lock(cache, spec.name))),
+        settings=spec.recipe.settings if isinstance(spec.recipe, GeneratedRecipe) else {},
+        protocol=protocol,
+        progress=progress,
+    )
+
+
 def load_data(run: PlannedRun, workplace: Workplace) -> LoadedData:
     """The run's data, loaded once per workplace. Raises DataError (missing, corrupt) or PluginError."""
     key = sha256_of([run.identity.data, run.identity.protocol])
@@ -66,11 +90,9 @@ def _load(run: PlannedRun, workplace: Workplace) -> LoadedData:
     started = time.perf_counter()
     entry = workplace.catalog.dataset(run.parts["data"])
     files, _ = locate_files(entry.spec, workplace.roots, workplace.cache, trust_first=workplace.trust_first)
-    recipe = entry.spec.recipe
-    context = DataContext(
-        files=files,
-        cache=workplace.cache / "decoded" / run.identity.data.recipe_sha256[:16],
-        settings=recipe.settings if isinstance(recipe, GeneratedRecipe) else {},
+    told = partial(workplace.plugins.preparation_advanced, run.identity.data.name)
+    context = data_context(
+        entry.spec, files, workplace.cache, run.identity.data.recipe_sha256, protocol=run.identity.protocol.id, progress=told
     )
     dataset = build_dataset(entry, run, context)
     protocol = run.identity.protocol.id

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
@@ -48,7 +47,7 @@ from harness.line.building import build_encoder, build_evaluator, build_objectiv
 from harness.line.checkpoints import read_document
 from harness.line.devices import make_fabric, resolve_device
 from harness.line.environment import describe_environment, now, origins, peak_memory_bytes
-from harness.line.evaluation import evaluate, make_task, number_of_classes
+from harness.line.evaluation import evaluate, make_task
 from harness.line.folders import RunFolder, Trained
 from harness.line.loading import LoadedData, Workplace, load_data
 from harness.line.representation import Represented, represent
@@ -103,9 +102,8 @@ class _Computation:
         run, dataset = self.run, self.data.dataset
         if self.workplace.rerun:
             self.folder.forget_training()
-        labels = dataset.annotations.labels if run.supervised else None
-        multilabel = labels is not None and labels.ndim == 2
-        classes = None if labels is None else number_of_classes(labels)
+        labels = LabelTable.of(dataset.annotations, self.data.splits.train) if run.supervised else None
+        classes, multilabel = (labels.classes, labels.multilabel) if labels else (None, False)
         description = dataset.pretrain.description
         encoder = build_encoder(run, self.workplace.catalog, description)
         objective = build_objective(run, self.workplace.catalog, encoder, description, classes, multilabel) if run.trains else None
@@ -114,7 +112,7 @@ class _Computation:
             self.folder.load(encoder, objective.exports() if objective else None)
         else:
             self._match_threads()
-            trainer = self._trainer(objective) if objective else None
+            trainer = self._trainer(objective, labels) if objective else None
             result = trainer.run() if trainer else None
             self.trained = self.folder.finish(
                 run,
@@ -161,7 +159,7 @@ class _Computation:
         _LOG.warning("The training in %s begins anew: %s.", self.folder.path, why)
         self.folder.forget_training()
 
-    def _trainer(self, objective: Objective) -> Trainer:
+    def _trainer(self, objective: Objective, labels: LabelTable | None) -> Trainer:
         training, dataset = self.run.identity.training, self.data.dataset
         assert training.epochs is not None
         assert training.batch_size is not None
@@ -177,23 +175,11 @@ class _Computation:
             ),
             seed=self.run.identity.seed,
             fabric=self.fabric,
-            labels=self._label_table() if self.run.supervised else None,
+            labels=labels,
+            validation=None if self.run.supervised else dataset.validation,
             checkpoint=self.folder.checkpoint,
             checkpoint_every_s=self.workplace.checkpoint_every_s,
             progress=partial(self.workplace.plugins.step_finished, self.run),
-        )
-
-    def _label_table(self) -> LabelTable:
-        """Labels of the protocol's training part only; all others are blank."""
-        labels = self.data.dataset.annotations.labels
-        assert labels is not None  # planning refuses a supervised objective without labels
-        known = np.zeros(len(labels), dtype=bool)
-        known[self.data.splits.train] = True
-        if labels.ndim == 1:
-            known &= labels >= 0
-        blank = np.where(known if labels.ndim == 1 else known[:, None], labels, -1)
-        return LabelTable(
-            labels=torch.as_tensor(blank, dtype=torch.int64 if labels.ndim == 1 else torch.float32), known=torch.as_tensor(known)
         )
 
     # --------------------------------------------------------------------------------- represent and evaluate

@@ -78,7 +78,7 @@ def plan(request: Request, catalog: Catalog, *, locked_hashes: Mapping[str, str]
     left_out: list[str] = []
     if request.references and method.spec.reference != "with-every-run":
         for reference in catalog.methods():
-            if reference.spec.reference != "with-every-run":
+            if reference.spec.reference != "with-every-run" or not _stands_under(protocol.spec, reference):
                 continue
             try:
                 encoder = encoder_of(reference, data, None, catalog, compared=compared_encoder)
@@ -284,14 +284,28 @@ def check_pins(spec: DataSetSpec, locked_hashes: Mapping[str, str], *, trust_fir
     return bool(unpinned)
 
 
+def _stands_under(protocol: ProtocolSpec, reference: Entry[MethodSpec]) -> bool:
+    """Whether a protocol has this reference row."""
+    return protocol.references is None or reference.spec.name in protocol.references
+
+
 def _layers(method: MethodSpec, data: DataSetSpec, budget: str, default_budget: bool = False) -> list[PartLayer]:
-    """Option layers of a method's recipe, weakest first."""
+    """Option layers of a data set and a method's recipe on it, weakest first."""
     if budget != "paper" and budget not in method.budgets and not default_budget and method.reference == "none":
         offered = ", ".join(["paper", *(name for name in method.budgets if name != "paper")])
         raise UnfitError(f"Method {method.name} has no budget {budget!r}; it has {offered}.")
     own = [method.data_options.get(name, {}) for name in (data.track, data.name)]
     own_budgets = [method.data_budgets.get(name, {}).get(budget, {}) for name in (data.track, data.name)]
-    return [method.options, *own, method.budgets.get(budget, {}), *own_budgets]
+    return [{"data": data.budgets.get(budget, {})}, method.options, *own, method.budgets.get(budget, {}), *own_budgets]
+
+
+def data_options(data: DataSetSpec, budget: str, options: Sequence[str] = ()) -> Options:
+    """A data set's own options under a budget and values as typed. Raises UsageError where there is no such budget or option."""
+    _check_budget(budget)
+    typed = _typed_options(options)
+    if foreign := [part for part in typed if part != "data"]:
+        raise OptionError(f"Option part {foreign[0]!r} is none of a data set's; here only data.KEY=VALUE is taken.")
+    return resolve_options("data", data.options, data.budgets.get(budget, {}), typed.get("data", {}))
 
 
 def _shaped(

@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.contracts.batches import Batch, Labelled
+from harness.contracts.dataset import Annotations
 from harness.contracts.sources import Epoch, Sampling, Source
 from harness.errors import UnfitError
+from harness.line.evaluation import number_of_classes
 from harness.line.seeding import generator
 
 
@@ -67,9 +72,47 @@ class LabelTable:
     """Labels of the protocol's training part by sample number, for supervised objectives only."""
 
     labels: Tensor
-    """[N] int64 or [N, K] float."""
+    """[N] int64 classes, [N, K] float binary labels, or [N, V] int64 classes of V variables."""
     known: Tensor
     """[N] bool: samples of the training part that have a label."""
+    classes: int | tuple[int, ...]
+    """Number of classes or of binary labels, or that of each variable's classes."""
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether labels are binary ones."""
+        return self.labels.is_floating_point()
+
+    @classmethod
+    def of(cls, annotations: Annotations, train: NDArray[np.int64]) -> LabelTable:
+        """The labels of the training part `train`, or, where there are none, its factors; all others are blank.
+
+        The classes of a factor are the values that it takes in the training part, in ascending order.
+        """
+        labels = annotations.labels
+        if labels is None:
+            return cls._of_factors(list(annotations.factors.values()), train)
+        known = np.zeros(len(labels), dtype=bool)
+        known[train] = True
+        if labels.ndim == 1:
+            known &= labels >= 0
+            blank = torch.as_tensor(np.where(known, labels, -1), dtype=torch.int64)
+            return cls(blank, torch.as_tensor(known), number_of_classes(labels))
+        blank = torch.as_tensor(np.where(known[:, None], labels, -1), dtype=torch.float32)
+        return cls(blank, torch.as_tensor(known), number_of_classes(labels))
+
+    @classmethod
+    def _of_factors(cls, factors: Sequence[NDArray[Any]], train: NDArray[np.int64]) -> LabelTable:
+        rows = torch.as_tensor(train)
+        known = torch.zeros(len(factors[0]), dtype=torch.bool)
+        known[rows] = True
+        labels = torch.full((len(factors[0]), len(factors)), -1, dtype=torch.int64)
+        classes = []
+        for column, values in enumerate(factors):
+            kinds, numbers = np.unique(values[train], return_inverse=True)
+            labels[rows, column] = torch.as_tensor(numbers)
+            classes.append(len(kinds))
+        return cls(labels, known, tuple(classes))
 
     def attach(self, batch: Batch) -> Labelled[Batch]:
         """The batch with the labels it may show."""

@@ -8,6 +8,8 @@ method = "dgi"  # or a list
 data = ["cora", "citeseer"]
 evaluators = ["logistic"]
 options = ["train.patience=20"]
+
+Runs are computed data set after data set, whatever the order in the file.
 """
 
 from __future__ import annotations
@@ -56,6 +58,8 @@ class Suite(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     evaluators: Names | None = None
     budget: BudgetName = "paper"
     references: bool = True
+    free_data: bool = False
+    """Whether what the suite makes in the cache for a data set is deleted once its last run is done."""
 
 
 def read_suite(name: str, catalog: Catalog) -> Suite:
@@ -76,8 +80,7 @@ def read_suite(name: str, catalog: Catalog) -> Suite:
 
 
 def plan_suite(
-    name: str,
-    catalog: Catalog,
+    suite: Suite,
     *,
     seed: int | None = None,
     seeds: int | None = None,
@@ -85,8 +88,7 @@ def plan_suite(
     evaluators: Sequence[str] | None = None,
     references: bool = True,
 ) -> list[Request]:
-    """The requests of a suite; what the command line gives stands over what the file says."""
-    suite = read_suite(name, catalog)
+    """The requests of a suite, data set after data set; what is given stands over what the suite says."""
     requests = []
     for run in suite.runs:
         for method, data in product(_each(run.method), _each(run.data)):
@@ -108,7 +110,8 @@ def plan_suite(
                     references=references and own,
                 )
             )
-    return requests
+    names = list(dict.fromkeys(request.data for request in requests))
+    return sorted(requests, key=lambda request: names.index(request.data))
 
 
 def _each(names: str | Names) -> tuple[str, ...]:

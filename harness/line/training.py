@@ -28,7 +28,7 @@ from harness.contracts.batches import Batch
 from harness.contracts.objective import Loss, Objective, Phase, Step, TrainingResult
 from harness.contracts.sources import Source
 from harness.contracts.training import TrainOptions
-from harness.errors import DivergedError, PluginError
+from harness.errors import DivergedError, PluginError, UnfitError
 from harness.line import checkpoints
 from harness.line.seeding import derive_seed, generator, isolated_randomness
 from harness.line.stopping import StopRule
@@ -70,6 +70,7 @@ class Trainer:
         seed: int,
         fabric: Fabric,
         labels: LabelTable | None = None,
+        validation: Source[Any] | None = None,
         checkpoint: Path | None = None,
         checkpoint_every_s: float = 30.0,
         progress: Progress | None = None,
@@ -78,6 +79,7 @@ class Trainer:
         self.checkpoint, self.checkpoint_every_s, self.progress = checkpoint, checkpoint_every_s, progress
         self.network = fabric.setup_module(_LossRunner(objective))
         self.source = source.to(fabric.device)
+        self.validation = None if validation is None else validation.to(fabric.device)
         self.stream = self._stream("order of batches")
         self.generator = generator(derive_seed(seed, "objective/steps"), fabric.device)
         self.running = [self._start(phase) for phase in self._phases()]
@@ -155,6 +157,8 @@ class Trainer:
             self.objective.after_step(step)
         self._record_step()
         self.step_index += 1
+        if self.stream.left == 0:
+            self._validate()
         self.stream.close_epoch()
 
     def _update(self, running: _Running, step: Step, repetition: int) -> None:
@@ -169,7 +173,7 @@ class Trainer:
         self._terms.update(shown)
         self._newest.update(shown)
         self._check_finite(every_step=self.fabric.device.type == "cpu")
-        if self.stop.active and running is self.watched_phase and repetition == 0:
+        if self.stop.active and self.validation is None and running is self.watched_phase and repetition == 0:
             self._epoch_sum = self._epoch_sum + terms[self.watched_term].detach().double()
             self._epoch_values += 1
             closing = self.stream.left < running.phase.every  # the phase is not due again in this epoch
@@ -181,6 +185,40 @@ class Trainer:
         running.stepper.step()
         if running.schedule is not None:
             running.schedule.step()
+
+    def _validate(self) -> None:
+        """At the end of an epoch: the stop rule takes in the watched term's mean over one epoch of the validation inputs.
+
+        Their batches, and what the loss draws, come from streams of this epoch's own, so that nothing of training depends on it.
+        """
+        if self.validation is None or self.watched_phase is None or not self.stop.active:
+            return
+        seed = derive_seed(self.seed, f"validation/{self.stream.epoch}")
+        batches = self.validation.epoch(self.objective.sampling, self.options.batch_size, generator(seed))
+        draws = generator(seed, self.fabric.device)
+        total, samples = torch.zeros((), dtype=torch.float64, device=self.fabric.device), 0
+        self.objective.eval()
+        with torch.no_grad(), isolated_randomness(seed):
+            for position in range(len(batches)):
+                batch = batches[position]
+                step = Step(
+                    batch=self._labelled(batch),
+                    epoch=self.stream.epoch,
+                    index=self.step_index,
+                    generator=draws,
+                    gather=self._gather,
+                )
+                terms = self.network(partial(self.watched_phase.loss, self._shared(step)))
+                total += terms[self.watched_term].double() * len(batch)
+                samples += len(batch)
+        self.objective.train()
+        if samples == 0:
+            raise UnfitError("The validation inputs give no batch, so there is nothing for the stop rule to watch.")
+        value = float(total) / samples
+        watched = {f"validation/{self.watched_phase.phase.name}/{self.watched_term}": value}
+        self._newest.update(watched)
+        self.log.append({"step": self.step_index, "epoch": self.stream.epoch, **watched})
+        self._stopped = self.stop.observe(value, self.step_index, self.objective)
 
     def _shared(self, step: Step) -> Step:
         """The step with what its phases share of this batch."""

@@ -112,7 +112,7 @@ def _of_plugin(entry: Entry[PictureSpec], view: RunView, catalog: Catalog) -> li
 
 def _shown(view: RunView, spec: PictureSpec) -> RunView:
     """The view without what the spec does not need."""
-    hidden: dict[str, Any] = {"labels": None, "inputs": None, "truth": {}, "modules": {}}
+    hidden: dict[str, Any] = {"labels": None, "factors": {}, "inputs": None, "truth": {}, "modules": {}}
     return replace(view, **{name: value for name, value in hidden.items() if name not in spec.needs})
 
 

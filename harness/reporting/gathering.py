@@ -84,6 +84,7 @@ def gather(folder: Path, catalog: Catalog, plugins: Plugins, *, store: Path | No
             device=fabric.device,
             labels=data.dataset.annotations.labels,
             class_names=data.dataset.annotations.class_names,
+            factors=data.dataset.annotations.factors,
             inputs=data.dataset.inputs,
             truth=data.dataset.annotations.truth,
             modules=loaded.modules,

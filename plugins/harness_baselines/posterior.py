@@ -35,10 +35,6 @@ class GaussianPosterior(nn.Module):
         """(mean, log sigma) of z, [N, D] each, in float32."""
         return features["y"].float(), self.log_deviation(features["fc"].flatten(start_dim=1)).float()
 
-    def forward(self, features: Mapping[str, Tensor], generator: torch.Generator) -> Tensor:
-        """A sample z [N, D], drawn so that gradients reach both heads."""
-        return reparameterised(*self.moments(features), generator)
-
 
 def reparameterised(mean: Tensor, log_deviation: Tensor, generator: torch.Generator) -> Tensor:
     """A draw, mean + sigma · noise with noise from N(0, I). Kingma and Welling 2014, section 2.4."""

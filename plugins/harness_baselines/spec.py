@@ -106,7 +106,8 @@ OBJECTIVES = [
     _objective("vae", "Squared error of the decoded sample, and the KL divergence of its law from the prior.", "vae", VAEOptions),
     _objective("aae", "Squared error of the input decoded from y, which an adversary matches to the prior.", "aae", AAEOptions),
     _objective("bigan", "An adversary tells encoded pairs (x, E(x)) from generated ones (G(z), z).", "bigan", BiGANOptions),
-    _objective("ali", "BiGAN with an encoder that gives a distribution.", "ali", BiGANOptions),
+    # Version 2: sigma stays below 1.
+    _objective("ali", "BiGAN with an encoder that gives a distribution.", "ali", BiGANOptions, version=2),
     _objective(
         "nat",
         "Distance of y on the unit sphere from noise, which is exchanged within batches.",

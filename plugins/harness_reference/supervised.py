@@ -21,14 +21,17 @@ from harness_reference.spec import SupervisedOptions
 class Supervised(Objective):
     """A linear head on the encoder's default feature; steps carry `Labelled` batches.
 
-    :param outputs: number of classes, or of binary labels.
-    :param multilabel: whether labels are binary ones [M, K] instead of class numbers [M].
+    :param classes: number of classes, or of binary labels; of several variables that of each, whose heads stand side by side.
+    :param multilabel: whether labels are binary ones [M, K] instead of class numbers [M] or [M, V].
     """
 
-    def __init__(self, encoder: Encoder, outputs: int, multilabel: bool, on_graph: bool, options: SupervisedOptions) -> None:
+    def __init__(
+        self, encoder: Encoder, classes: int | tuple[int, ...], multilabel: bool, on_graph: bool, options: SupervisedOptions
+    ) -> None:
         super().__init__(encoder, sampling=WholeGraph() if on_graph else Items())
         self.feature, shape = next(iter(encoder.feature_shapes.items()))
-        self.head = nn.Linear(math.prod(shape), outputs)
+        self.classes = classes
+        self.head = nn.Linear(math.prod(shape), classes if isinstance(classes, int) else sum(classes))
         self.multilabel = multilabel
         self.options = options
 
@@ -38,12 +41,15 @@ class Supervised(Objective):
         return [Phase("classify", self.parameters(), adam, self.classification)]
 
     def classification(self, step: Step) -> Mapping[str, Tensor]:
-        """The mean loss over the labelled rows of the batch, and over its binary labels if there are several; 0 without any."""
+        """The mean loss over the labelled rows of the batch, and over its binary labels or variables; 0 without any."""
         batch: Labelled[Batch] = step.batch
         features = self.encoder(batch.inputs)[self.feature].flatten(start_dim=1)
         logits = self.head(drop(features[batch.rows], self.options.dropout, step.generator))
         if self.multilabel:
             losses = F.binary_cross_entropy_with_logits(logits, batch.labels.to(logits), reduction="none")
+        elif not isinstance(self.classes, int):
+            heads = zip(logits.split(self.classes, dim=1), batch.labels.unbind(dim=1), strict=True)
+            losses = torch.stack([F.cross_entropy(head, labels, reduction="none") for head, labels in heads])
         else:
             losses = F.cross_entropy(logits, batch.labels, reduction="none")
         return {"loss": losses.sum() / max(losses.numel(), 1)}

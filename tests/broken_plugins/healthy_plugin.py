@@ -98,6 +98,11 @@ def harness_run_started(run):
 
 
 @hookimpl
+def harness_preparation_advanced(data, done, total, unit):
+    told.append(("preparation_advanced", data, done, total, unit))
+
+
+@hookimpl
 def harness_step_finished(run, step, total, terms):
     told.append(("step_finished", run, step, total, dict(terms)))
 

@@ -174,7 +174,7 @@ def test_a_type_error_deep_inside_names_its_place():
         (with_(NUMBER, source=""), "source is empty"),
         (with_(PICTURE, build="module"), "build 'module' is not of the form"),
         (with_(PICTURE, kinds=()), "kinds is empty"),
-        (with_(PICTURE, needs=("factors",)), "needs are labels, inputs, truth or modules, not factors"),
+        (with_(PICTURE, needs=("encoder",)), "needs are labels, factors, inputs, truth or modules, not encoder"),
         (with_(PICTURE, requires=("scikit-learn",)), "requires holds 'scikit-learn', which is not an import name"),
         (with_(SUITE, path="suites/table.toml"), "is not of the form"),
         (with_(SUITE, path="package:../table.toml"), "is not of the form"),

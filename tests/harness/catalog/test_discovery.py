@@ -353,10 +353,12 @@ def test_a_misspelt_name_in_a_list_is_logged_with_the_nearest(load, caplog):
 def test_observers_are_told_in_the_words_of_the_hooks(load):
     plugins = load("healthy_plugin")
     run, record = object(), object()
+    plugins.preparation_advanced("pong", 2, 5, "frames")
     plugins.run_started(run)
     plugins.step_finished(run, 3, None, {"train/loss": 0.5})
     plugins.record_written(run, record)
     assert sys.modules["healthy_plugin"].told == [
+        ("preparation_advanced", "pong", 2, 5, "frames"),
         ("run_started", run),
         ("step_finished", run, 3, None, {"train/loss": 0.5}),
         ("record_written", record),
@@ -457,7 +459,7 @@ def test_an_observing_object_cannot_register_parts(load):
         def harness_encoders(self):
             return []
 
-    with pytest.raises(PluginError, match="harness_encoders is for plugins; an observer has harness_run_started"):
+    with pytest.raises(PluginError, match="harness_encoders is for plugins; an observer has harness_preparation_advanced"):
         load().register_observer(Meddler())
 
 

@@ -215,3 +215,15 @@ def test_times_are_said_in_the_unit_that_fits(seconds, words):
 def test_a_plan_without_a_store_has_nothing_done(work, tmp_path):
     found = pending(Plan(runs=tuple(each.run for each in work)), Settings(out=tmp_path))
     assert [len(each.missing) for each in found] == [1, 1]
+
+
+def test_plain_lines_tell_of_a_long_preparation(work, capsys, monkeypatch):
+    clock = iter([0.0, 0.0, 4.0, 20.0])
+    monkeypatch.setattr(display.time, "monotonic", lambda: next(clock))
+    lines = display._Lines(work)
+    lines.harness_preparation_advanced(data="atari:pong", done=0, total=1000, unit="frames")
+    assert capsys.readouterr().err == "    atari:pong: 1,000 frames to prepare\n"
+    lines.harness_preparation_advanced(data="atari:pong", done=50, total=1000, unit="frames")
+    assert capsys.readouterr().err == ""
+    lines.harness_preparation_advanced(data="atari:pong", done=100, total=1000, unit="frames")
+    assert capsys.readouterr().err == "    atari:pong: 100 of 1,000 frames, about 3 min left\n"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from harness.contracts.batches import FramePairs, Images
-from harness.contracts.sources import Description, Items, Sequences, TimePairs
+from harness.contracts.batches import FramePairs, FrameSequences, Images
+from harness.contracts.sources import Description, Items, Sequences, TimePairs, WholeGraph
 from harness.data.frames import FrameSource
 from harness.errors import UnfitError
 
@@ -106,9 +109,102 @@ def test_in_order_goes_through_the_frames_in_time() -> None:
     assert torch.cat([batch.pixels.flatten() for batch in source_of([3, 4]).in_order(3)]).tolist() == list(range(7))
 
 
-def test_sequences_are_refused() -> None:
-    with pytest.raises(UnfitError, match="Frames cannot be drawn as 'sequences'"):
-        source_of([5]).epoch(Sequences(length=3), 2, generator())
+def runs_of(source: FrameSource, length: int, stride: int = 1) -> list[list[int]]:
+    """Numbers of the drawn runs, sorted; their pixels are their numbers."""
+    drawn = []
+    for batch in source.epoch(Sequences(length=length, stride=stride), 100, generator()):
+        assert isinstance(batch, FrameSequences)
+        assert batch.frames.shape == (len(batch), length, 1, 1, 1)
+        assert batch.frames[:, 0].flatten().tolist() == batch.index.tolist()
+        drawn += batch.frames.flatten(1).int().tolist()
+    return sorted(drawn)
+
+
+def test_runs_are_consecutive_frames_of_one_episode() -> None:
+    assert runs_of(source_of([4, 2, 3]), 3) == [[0, 1, 2], [1, 2, 3], [6, 7, 8]]
+
+
+def test_runs_begin_every_stride_steps_from_the_beginning_of_the_episode() -> None:
+    assert runs_of(source_of([1, 7, 5]), 2, stride=3) == [[1, 2], [4, 5], [8, 9], [11, 12]]
+
+
+def test_all_frames_of_a_run_are_in_the_subset() -> None:
+    assert runs_of(source_of([8]).subset(torch.tensor([0, 1, 2, 4, 5, 6, 7])), 3) == [[0, 1, 2], [4, 5, 6], [5, 6, 7]]
+
+
+def test_a_run_longer_than_every_episode_is_refused() -> None:
+    with pytest.raises(UnfitError, match="No episode has 6 frames in a row"):
+        source_of([5, 4]).epoch(Sequences(length=6), 2, generator())
+
+
+@pytest.mark.parametrize(("length", "stride"), [(0, 1), (2, 0)])
+def test_runs_of_nothing_are_refused(length: int, stride: int) -> None:
+    with pytest.raises(UnfitError, match="both count from 1"):
+        source_of([5]).epoch(Sequences(length=length, stride=stride), 2, generator())
+
+
+def test_a_sampling_of_something_else_is_refused() -> None:
+    with pytest.raises(UnfitError, match="Frames cannot be drawn as 'graph'"):
+        source_of([5]).epoch(WholeGraph(), 2, generator())
+
+
+def test_the_other_frame_is_any_of_the_same_episode() -> None:
+    source = source_of([3, 5, 4]).subset(torch.tensor([0, 1, 3, 4, 6, 7, 8, 9, 11]))
+    seen = set()
+    stream = generator(1)
+    for _ in range(40):
+        for batch in source.epoch(TimePairs(offset=1, other=True), 4, stream):
+            assert isinstance(batch, FramePairs)
+            assert batch.other is not None
+            seen |= set(zip(batch.first.flatten().int().tolist(), batch.other.flatten().int().tolist(), strict=True))
+    held = {0: [0, 1], 1: [3, 4, 6, 7], 2: [8, 9, 11]}
+    expected = {(first, other) for first, episode in [(0, 0), (3, 1), (6, 1), (8, 2)] for other in held[episode]}
+    assert seen == expected
+
+
+def test_pairs_have_no_other_frame_unless_they_ask_for_it() -> None:
+    batch = source_of([3]).epoch(TimePairs(), 2, generator())[0]
+    assert isinstance(batch, FramePairs)
+    assert batch.other is None
+
+
+def test_the_frames_of_pairs_and_runs_can_be_encoded_in_one_pass() -> None:
+    pairs = source_of([6]).epoch(TimePairs(other=True), 3, generator())[0]
+    runs = source_of([6]).epoch(Sequences(length=3), 2, generator())[0]
+    assert isinstance(pairs, FramePairs)
+    assert isinstance(runs, FrameSequences)
+    assert pairs.other is not None
+    images = pairs.images()
+    assert torch.equal(images.pixels, torch.cat([pairs.first, pairs.second, pairs.other]))
+    assert images.index.shape == (9,)
+    assert runs.images().pixels.flatten().tolist() == runs.images().index.tolist() == runs.frames.flatten().tolist()
+
+
+def test_frames_may_be_numbered_after_those_of_another_source() -> None:
+    episodes = torch.tensor([0, 0, 0, 1, 1])
+    source = FrameSource(torch.arange(100.0, 105.0).reshape(-1, 1, 1, 1), episodes, first=100)
+    assert source.description.samples == 105
+    assert pairs_of(source, 1, batch_size=10) == [(100, 101), (101, 102), (103, 104)]
+    assert runs_of(source.subset(np.array([101, 102, 103, 104])), 2) == [[101, 102], [103, 104]]
+    assert torch.cat([batch.pixels.flatten() for batch in source.to("cpu").in_order(2)]).tolist() == list(range(100, 105))
+    with pytest.raises(UnfitError, match="does not have"):
+        source.subset(torch.tensor([0]))
+
+
+def test_frames_may_lie_in_a_file(tmp_path: Path) -> None:
+    np.save(tmp_path / "frames.npy", np.arange(5, dtype=np.uint8).reshape(-1, 1, 1, 1))
+    frames = np.load(tmp_path / "frames.npy", mmap_mode="r")
+    source = FrameSource(frames, np.zeros(5, dtype=np.int64), stored_range=(0, 1), value_range=(0, 1))
+    assert pairs_of(source, 2, batch_size=10) == [(0, 2), (1, 3), (2, 4)]
+    assert (
+        source.content_sha256()
+        == FrameSource(
+            torch.arange(5, dtype=torch.uint8).reshape(-1, 1, 1, 1),
+            torch.zeros(5, dtype=torch.int64),
+            stored_range=(0, 1),
+            value_range=(0, 1),
+        ).content_sha256()
+    )
 
 
 def test_bytes_are_kept_as_bytes_and_delivered_as_floats() -> None:

@@ -101,6 +101,7 @@ def test_the_trainer_is_handed_objective_source_and_options_and_no_annotations(t
     [((objective, source, options), keywords)] = trainer_calls
     assert isinstance(objective, Objective)
     assert keywords.pop("labels") is None
+    assert keywords.pop("validation") is None
     assert set(keywords) == {"seed", "fabric", "checkpoint", "checkpoint_every_s", "progress"}
     assert options.epochs == 4
     assert source.index.tolist() == list(range(45))

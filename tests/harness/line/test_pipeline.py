@@ -19,11 +19,12 @@ from filelock import FileLock
 from safetensors import safe_open
 
 from harness import Annotations, DataSet, Score, Splits, UnfitError, UsageError, VectorSource, hookimpl
-from harness.errors import CorruptDataError, EvaluationError, PluginError, StorageError
+from harness.errors import CorruptDataError, EvaluationError, OptionError, PluginError, StorageError
+from harness.execution import prepare
 from harness.ledger.records import check_record
 from harness.ledger.runs import read_run
 from harness.ledger.stores import FolderStore
-from harness.line import training
+from harness.line import building, training
 from harness.line.checkpoints import read_document
 from harness.line.planning import plan_evaluation
 
@@ -909,3 +910,72 @@ def test_the_installed_parts_run_through(tmp_path, monkeypatch, comparable):
     one, other = (list(harness.run(out=tmp_path / out, **request)) for out in ("one", "other"))
     assert [record.status for record in one] == ["ok"] * 4
     assert comparable(one) == comparable(other)
+
+
+# -------------------------------------------------------------------------------- data that take long to prepare
+
+
+def collecting(toy, contexts, **fields):
+    """In which blobs are collected: written into their cache, with word of how far it is."""
+
+    def collect(context, options):
+        contexts.append(context)
+        context.progress(1, 2, "blobs")
+        context.cache.mkdir(parents=True, exist_ok=True)
+        (context.cache / "collected").write_bytes(b"blobs")
+
+    def build(context, options):
+        collect(context, options)
+        return toy.build_blobs(context, options)
+
+    return toy.with_parts(toy.entry(msgspec.structs.replace(toy.BLOBS, **fields), build)), collect
+
+
+def test_a_data_set_is_told_the_protocol_and_tells_how_far_it_is(toy):
+    seen, contexts = [], []
+
+    class Listening:
+        @hookimpl
+        def harness_preparation_advanced(self, data, done, total, unit):
+            seen.append((data, done, total, unit))
+
+    collecting(toy, contexts)[0].run(references=False, protocol="blobs-thirds", observer=Listening())
+    assert [context.protocol for context in contexts] == ["blobs-thirds"]
+    assert seen == [("blobs", 1, 2, "blobs")]
+
+
+def test_what_a_suite_collects_is_freed_after_the_last_run_of_its_data_set(toy):
+    contexts = []
+    made, _ = collecting(toy, contexts)
+    assert made.run(seeds=(0, 1), settings={"free_data": True}).records
+    assert len(contexts) == 1
+    assert not contexts[0].cache.exists()
+
+
+def test_what_was_collected_before_is_kept_and_so_is_all_that_no_suite_asks_to_free(toy):
+    contexts = []
+    made, _ = collecting(toy, contexts)
+    made.run()
+    assert (contexts[0].cache / "collected").exists()
+    made.run(seeds=(5,), settings={"free_data": True})
+    assert (contexts[0].cache / "collected").exists()
+
+
+def test_preparing_collects_and_nothing_else(toy, monkeypatch):
+    contexts = []
+    made, collect = collecting(toy, contexts, prepare="toy:collect")
+    monkeypatch.setattr(building, "import_part", lambda target, entry: collect)
+    assert list(prepare(["blobs"], made.catalog, made.plugins, options=["data.noise=2"])) == [("blobs", {})]
+    assert (contexts[0].cache / "collected").exists()
+    with pytest.raises(OptionError, match="did you mean data.noise"):
+        list(prepare(["blobs"], made.catalog, made.plugins, options=["data.nose=2"]))
+
+
+def test_a_data_set_that_cannot_be_prepared_is_named(toy, monkeypatch):
+    def broken(context, options):
+        raise ZeroDivisionError("no blobs")
+
+    made, _ = collecting(toy, [], prepare="toy:collect")
+    monkeypatch.setattr(building, "import_part", lambda target, entry: broken)
+    with pytest.raises(PluginError, match="data set blobs could not be prepared: ZeroDivisionError: no blobs"):
+        list(prepare(["blobs"], made.catalog, made.plugins))

@@ -7,6 +7,7 @@ import sys
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from harness import DataSetSpec, FileSpec, FilesRecipe, GeneratedRecipe, HubRecipe
 from harness.contracts.training import TrainOptions
@@ -14,7 +15,7 @@ from harness.errors import AmbiguousNameError, OptionError, UnfitError, UnknownN
 from harness.ledger.identity import canonical_json
 from harness.ledger.records import RunIdentity
 from harness.ledger.runs import read_run
-from harness.line.planning import plan_evaluation, recipe_sha256
+from harness.line.planning import data_options, plan_evaluation, recipe_sha256
 
 
 def names(plan):
@@ -776,3 +777,47 @@ def test_a_data_set_brought_by_the_user_is_planned_like_any(toy):
     run = toy.first(data="mine")
     assert run.parts["data"] == "user/mine"
     assert run.identity.data.distribution == "user"
+
+
+# ------------------------------------------------------------------------------- what a data set and a protocol say
+
+
+def with_sizes(toy):
+    """Blobs whose noise is another in every budget."""
+    spec = replace(toy.BLOBS, budgets={"fast": {"noise": 0.1}, "smoke": {"noise": 0.2}})
+    return toy.with_parts(toy.entry(spec, toy.build_blobs))
+
+
+def test_a_data_set_has_option_values_of_its_own_for_a_budget_and_reference_rows_share_them(toy):
+    runs = with_sizes(toy).plan(method="any", budget="paper").runs
+    assert {run.identity.data.options["noise"] for run in runs} == {0.5}
+    other = toy.method("other", "predict", {"*": "identity"}, budgets={"fast": {}})
+    runs = with_sizes(toy).with_parts(toy.entry(other)).plan(method="other", budget="fast").runs
+    assert {run.identity.data.options["noise"] for run in runs} == {0.1}
+
+
+def test_a_methods_own_values_stand_over_the_data_sets_and_typed_ones_over_both(toy):
+    assert with_sizes(toy).first(budget="fast").identity.data.options["noise"] == 0.75
+    assert with_sizes(toy).first(budget="fast", options=("data.noise=0.3",)).identity.data.options["noise"] == 0.3
+
+
+def test_the_size_of_a_data_set_can_be_resolved_alone(toy):
+    spec = with_sizes(toy).catalog.dataset("blobs").spec
+    assert data_options(spec, "fast").noise == 0.1
+    assert data_options(spec, "fast", ["data.noise=2"]).noise == 2.0
+    with pytest.raises(OptionError, match="Option part 'train' is none of a data set's"):
+        data_options(spec, "fast", ["train.epochs=2"])
+    with pytest.raises(UnknownNameError, match="fats"):
+        data_options(spec, "fats")
+
+
+def test_a_protocol_may_name_the_reference_rows_that_stand_under_it(toy):
+    named = replace(toy.catalog.protocol("blobs-split").spec, references=("majority",))
+    planned = toy.with_parts(toy.entry(named)).plan()
+    assert [run.identity.method.name for run in planned.runs] == ["squeeze", "majority"]
+
+
+def test_a_supervised_objective_may_learn_factors_where_there_are_no_labels(toy):
+    assert "labels" not in toy.catalog.dataset("walks").spec.annotations
+    taught = toy.method("taught-frames", "taught", {"atari": "identity"})
+    assert toy.with_parts(toy.entry(taught)).first(method="taught-frames", data="walks").supervised

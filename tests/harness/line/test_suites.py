@@ -38,36 +38,36 @@ def suite(tmp_path):
     return str(path)
 
 
-def test_a_suite_is_requests_in_the_files_order(toy, suite):
-    requests = plan_suite(suite, toy.catalog)
+def test_a_suite_is_requests_data_set_after_data_set_in_the_files_order(toy, suite):
+    requests = plan_suite(read_suite(suite, toy.catalog))
     assert [(request.method, request.data) for request in requests] == [
         ("squeeze", "blobs"),
-        ("squeeze", "walks"),
         ("any", "blobs"),
+        ("squeeze", "walks"),
     ]
 
 
-def test_several_methods_are_planned_one_after_another_each_on_all_data(toy, tmp_path):
+def test_every_method_meets_all_data_one_data_set_after_another(toy, tmp_path):
     path = tmp_path / "suite.toml"
     path.write_text('summary = "s"\n[[runs]]\nmethod = ["squeeze", "any"]\ndata = ["blobs", "walks"]\n', encoding="utf-8")
-    planned = [(request.method, request.data) for request in plan_suite(str(path), toy.catalog)]
-    assert planned == [("squeeze", "blobs"), ("squeeze", "walks"), ("any", "blobs"), ("any", "walks")]
+    planned = [(request.method, request.data) for request in plan_suite(read_suite(str(path), toy.catalog))]
+    assert planned == [("squeeze", "blobs"), ("any", "blobs"), ("squeeze", "walks"), ("any", "walks")]
 
 
 def test_what_a_run_leaves_out_is_the_suites(toy, suite):
-    first = plan_suite(suite, toy.catalog)[0]
+    first = plan_suite(read_suite(suite, toy.catalog))[0]
     assert (first.seeds, first.evaluators, first.budget, first.references) == ((0, 1, 2), ("centroid",), "fast", True)
     assert first.options == ("train.epochs=3",)
 
 
 def test_what_a_run_says_stands_over_the_suite(toy, suite):
-    last = plan_suite(suite, toy.catalog)[-1]
+    last = plan_suite(read_suite(suite, toy.catalog))[1]
     assert (last.seeds, last.evaluators, last.budget, last.references) == ((4, 7), ("spread",), "paper", False)
     assert (last.precision, last.protocol, last.encoder, last.features) == ("bf16", "blobs-thirds", "mlp", ("hidden",))
 
 
 def test_the_command_line_stands_over_both(toy, suite):
-    requests = plan_suite(suite, toy.catalog, seeds=2, budget="smoke", evaluators=["spread"], references=False)
+    requests = plan_suite(read_suite(suite, toy.catalog), seeds=2, budget="smoke", evaluators=["spread"], references=False)
     assert {request.seeds for request in requests} == {(0, 1)}
     assert {request.budget for request in requests} == {"smoke"}
     assert {request.evaluators for request in requests} == {("spread",)}
@@ -75,11 +75,11 @@ def test_the_command_line_stands_over_both(toy, suite):
 
 
 def test_one_seed_may_be_asked_for(toy, suite):
-    assert {request.seeds for request in plan_suite(suite, toy.catalog, seed=5)} == {(5,)}
+    assert {request.seeds for request in plan_suite(read_suite(suite, toy.catalog), seed=5)} == {(5,)}
 
 
 def test_the_requests_of_a_suite_can_be_planned(toy, suite):
-    request = plan_suite(suite, toy.catalog)[-1]
+    request = plan_suite(read_suite(suite, toy.catalog))[1]
     assert toy.plan(**msgspec.structs.asdict(request)).runs
 
 

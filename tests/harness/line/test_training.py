@@ -21,7 +21,19 @@ from safetensors import safe_open
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, MultiStepLR, OneCycleLR, StepLR
 
-from harness import Encoder, FrameSource, Items, Objective, Phase, PluginError, TimePairs, UnfitError, UsageError, VectorSource
+from harness import (
+    Annotations,
+    Encoder,
+    FrameSource,
+    Items,
+    Objective,
+    Phase,
+    PluginError,
+    TimePairs,
+    UnfitError,
+    UsageError,
+    VectorSource,
+)
 from harness.contracts.batches import Batch, Labelled
 from harness.contracts.training import TrainOptions
 from harness.data.epochs import IndexEpoch
@@ -198,7 +210,18 @@ class Finished:
 
 
 def train(
-    build, source=None, *, seed=0, checkpoint=None, stop_at=None, progress=None, precision="32", labels=None, every_s=1e9, **options
+    build,
+    source=None,
+    *,
+    seed=0,
+    checkpoint=None,
+    stop_at=None,
+    progress=None,
+    precision="32",
+    labels=None,
+    validation=None,
+    every_s=1e9,
+    **options,
 ):
     """Train an objective that `build()` makes; `stop_at` interrupts it when the checkpoint after that many steps is written."""
     with isolated_randomness(11):
@@ -211,6 +234,7 @@ def train(
         seed=seed,
         fabric=make_fabric("cpu", precision),
         labels=labels,
+        validation=validation,
         checkpoint=checkpoint,
         checkpoint_every_s=every_s if stop_at is None else 0.0,
     )
@@ -832,7 +856,7 @@ def test_the_last_value_of_every_term_is_reported():
 
 def test_labels_are_attached_only_where_they_are_known():
     known = torch.tensor([True, False, True, False, True])
-    table = LabelTable(labels=torch.tensor([7, 8, 9, 8, 7]), known=known)
+    table = LabelTable(labels=torch.tensor([7, 8, 9, 8, 7]), known=known, classes=10)
     attached = table.attach(vectors(5)._gather(torch.tensor([4, 1, 2])))
     assert attached.rows.tolist() == [0, 2]
     assert attached.labels.tolist() == [7, 9]
@@ -846,7 +870,7 @@ def test_a_supervised_objective_gets_labelled_batches():
             kinds.add(type(step.batch))
             return {"loss": self.count}
 
-    table = LabelTable(labels=torch.zeros(23, dtype=torch.int64), known=torch.ones(23, dtype=torch.bool))
+    table = LabelTable(torch.zeros(23, dtype=torch.int64), torch.ones(23, dtype=torch.bool), classes=1)
     train(lambda: Noting([]), labels=table)
     assert kinds == {Labelled}
 
@@ -1004,3 +1028,101 @@ def test_compiled_losses_are_those_of_eager_ones():
     compiled, eager = train(Pairs, frames(), compile=True), train(Pairs, frames())
     for one, other in zip(compiled.trainer.log, eager.trainer.log, strict=True):
         assert one == pytest.approx(other, abs=1e-4)
+
+
+# -------------------------------------------------------------------------------------------- validation inputs
+
+
+class Examined(Scripted):
+    """Whose loss is 1 in training, and on the validation inputs the script's value for the epoch."""
+
+    def loss(self, step):
+        if self.training:
+            return {"loss": 1.0 - (self.count - self.count.detach())}
+        self.seen.append((step.epoch, len(step.batch), step.batch.index.tolist()))
+        return {"loss": torch.tensor(self.values[step.epoch])}
+
+
+def judged(values, **options):
+    seen = []
+
+    def build():
+        made = Examined(values)
+        made.seen = seen
+        return made
+
+    done = train(build, validation=vectors(7), **({"epochs": len(values)} | options))
+    return done, seen
+
+
+def test_the_stop_rule_watches_the_validation_inputs_where_there_are_some():
+    done, _ = judged([5.0, 3.0, 4.0, 3.5, 1.0], patience=2)
+    assert done.result.epochs == 4
+    assert done.result.best_value == 3.0
+    assert done.result.best_step == 2 * 4  # after the second of 4-step epochs
+
+
+def test_every_validation_sample_is_seen_once_an_epoch_and_weighs_the_same():
+    done, seen = judged([2.0, 1.0], patience=9, batch_size=4)
+    assert [(epoch, size) for epoch, size, _ in seen] == [(0, 4), (0, 3), (1, 4), (1, 3)]
+    assert sorted(seen[0][2] + seen[1][2]) == list(range(7))
+    assert done.result.best_value == 1.0
+
+
+def test_validation_values_are_part_of_the_loss_curve():
+    done, _ = judged([2.0, 1.0], patience=9)
+    rows = [row for row in done.trainer.log if "validation/count/loss" in row]
+    assert [row["validation/count/loss"] for row in rows] == [2.0, 1.0]
+    assert done.result.last_terms["validation/count/loss"] == 1.0
+
+
+def test_validation_moves_nothing_in_training():
+    with_, _ = judged([5.0, 4.0, 3.0], patience=9)
+    without = train(lambda: Examined([]), epochs=3)
+    assert with_.objective.training
+    assert torch.equal(with_.objective.count, without.objective.count)
+
+
+def test_best_weights_can_be_those_of_the_best_validation_epoch():
+    done, _ = judged([5.0, 1.0, 4.0], restore_best=True)
+    assert done.objective.count.item() == done.result.best_step == 8
+
+
+def test_without_a_stop_rule_validation_inputs_are_not_looked_at():
+    assert judged([5.0, 4.0])[1] == []
+
+
+def test_an_interrupted_training_with_validation_ends_as_an_uninterrupted_one(tmp_path):
+    whole, _ = judged([5.0, 3.0, 4.0, 3.5, 1.0], patience=2)
+    path = tmp_path / "training.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        judged([5.0, 3.0, 4.0, 3.5, 1.0], patience=2, checkpoint=path, stop_at=10)
+    continued, seen = judged([5.0, 3.0, 4.0, 3.5, 1.0], patience=2, checkpoint=path)
+    assert continued.result == whole.result
+    assert {epoch for epoch, _, _ in seen} == {2, 3}
+
+
+# -------------------------------------------------------------------------------------------- what may be learned
+
+
+def test_only_the_training_part_has_labels():
+    table = LabelTable.of(Annotations(splits={}, labels=np.array([2, 0, -1, 1, 2])), np.array([0, 2, 3]))
+    assert table.known.tolist() == [True, False, False, True, False]
+    assert table.labels[table.known].tolist() == [2, 1]
+    assert (table.labels[~table.known] == -1).all()
+    assert (table.classes, table.multilabel) == (3, False)
+
+
+def test_binary_labels_stay_binary():
+    table = LabelTable.of(Annotations(splits={}, labels=np.eye(3, dtype=np.float32)), np.array([0, 2]))
+    assert (table.classes, table.multilabel) == (3, True)
+    assert table.labels[2].tolist() == [0.0, 0.0, 1.0]
+
+
+def test_the_classes_of_a_factor_are_its_values_in_the_training_part():
+    factors = {"x": np.array([7, 9, 200, 7, 255]), "y": np.array([1, 1, 1, 0, 3])}
+    table = LabelTable.of(Annotations(splits={}, factors=factors), np.array([3, 1, 0]))
+    assert table.classes == (2, 2)
+    assert not table.multilabel
+    assert table.labels.tolist() == [[0, 1], [1, 1], [-1, -1], [0, 0], [-1, -1]]
+    assert table.known.tolist() == [True, True, False, True, False]

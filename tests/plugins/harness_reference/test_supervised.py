@@ -155,3 +155,16 @@ def test_a_few_steps_separate_what_can_be_separated() -> None:
         optimiser.step()
     predicted = made.head(X).argmax(1)
     assert predicted.tolist() == labels.tolist()
+
+
+def test_every_variable_has_a_head_of_its_own_over_its_own_classes() -> None:
+    context = ObjectiveContext(description=VECTORS, classes=(2, 3))
+    made = build(Identity(VECTORS), context, SupervisedOptions(dropout=0.0), torch.Generator())
+    assert made.head.out_features == 5
+    rows, labels = torch.tensor([3, 0]), torch.tensor([[1, 2], [0, 1]])
+    logits = made.head(X[rows]).detach()
+    expected = 0.0
+    for row in range(2):
+        for head, label in ((logits[row, :2], labels[row, 0]), (logits[row, 2:], labels[row, 1])):
+            expected -= float(head.log_softmax(dim=0)[label])
+    assert made.classification(step(rows, labels))["loss"].item() == pytest.approx(expected / 4, rel=1e-5)
