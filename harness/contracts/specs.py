@@ -317,10 +317,13 @@ class PublishedNumber(Struct, frozen=True, kw_only=True):
 
     method: str
     data: str
+    """A data set's name; "atari:*" for the mean over all data sets of the family `atari`, which gives the family a table."""
     evaluator: str
     metric: str
     value: float
     source: str
+    of: Mapping[str, Any] = {}
+    """What the number is of, where its metric is of several things: {"category": "misc"}."""
     feature: str | None = None
     data_options: Mapping[str, Any] = {}
     """Values that options of the data set must have for the number to be of the same quantity."""

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from harness.contracts.specs import PublishedNumber
+from harness.leaderboard.families import beside, families_of
 from harness.leaderboard.intervals import interval_95, mean_and_sd
 from harness.leaderboard.tables import BOARD_SCHEMA, Board, Cell, Published, Quantity, Row, Table, Unranked, Within
 from harness.ledger.identity import canonical_json, sha256_of
@@ -41,7 +42,8 @@ def build_board(records: Iterable[Record], published: Iterable[PublishedNumber] 
         by_feature = _by_feature(setting)
         for feature in sorted(by_feature):
             tables += _tables(feature, by_feature[feature], variants, numbers, is_only_feature=len(by_feature) == 1)
-    return Board(schema=BOARD_SCHEMA, records=len(distinct), tables=tuple(sorted(tables, key=_table_order)))
+    ordered = tuple(sorted(tables, key=_table_order))
+    return Board(schema=BOARD_SCHEMA, records=len(distinct), tables=ordered, families=families_of(ordered, numbers))
 
 
 # ------------------------------------------------------------------------------------------- settings and features
@@ -245,7 +247,7 @@ def _row(row: _Attempts, quantity: Quantity | None, variants: Variants, numbers:
         reproduced=reproduced,
         largest_difference=largest_difference,
         published=tuple(
-            _published(number, mean)
+            beside(number, mean)
             for number in numbers
             if number.method == row.identity.method.name and number.feature in (None, row.identity.feature)
         ),
@@ -338,7 +340,7 @@ def _best_first(numbers: Iterable[PublishedNumber], quantity: Quantity | None) -
     direction = quantity.higher_is_better if quantity else None
     sign = 0.0 if direction is None else -1.0 if direction else 1.0
     ordered = sorted(numbers, key=lambda number: (sign * number.value, number.method, number.value, number.source))
-    return tuple(_published(number, None) for number in ordered)
+    return tuple(beside(number, None) for number in ordered)
 
 
 def _signed(interval: tuple[float, float], sign: float) -> tuple[float, float]:
@@ -363,22 +365,10 @@ def _matches(number: PublishedNumber, identity: Identity, quantity: Quantity | N
     """Whether a published number is of this quantity: papers report the held-out part, and one number per metric."""
     return (
         quantity is not None
-        and not quantity.of
+        and quantity.of == number.of
         and quantity.split not in ("train", "validation")
         and number.data == identity.data.name
         and all(identity.data.options.get(option) == value for option, value in number.data_options.items())
         and number.evaluator == identity.evaluator.name
         and number.metric == quantity.name
-    )
-
-
-def _published(number: PublishedNumber, mean: float | None) -> Published:
-    return Published(
-        method=number.method,
-        value=number.value,
-        std=number.std,
-        source=number.source,
-        distance=number.distance,
-        note=number.note,
-        difference=None if mean is None else mean - number.value,
     )

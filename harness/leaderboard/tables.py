@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from harness.ledger.records import Component, DataIdentity, ProtocolIdentity, Spread, Status
 
-BOARD_SCHEMA = 2
+BOARD_SCHEMA = 3
 """Raised when the layout below, and so `board.json`, changes."""
 
 Unranked = Literal["reference", "supervised", "no direction", "no value", "few seeds"]
@@ -122,9 +122,57 @@ class Table(_Part, frozen=True, kw_only=True):
     """Published numbers of methods without a row here."""
 
 
+class Member(_Part, frozen=True, kw_only=True):
+    """What a row of a family has on one of its data sets."""
+
+    mean: float | None
+    sd: float | None
+    seeds: int
+    published: tuple[Published, ...]
+
+
+class FamilyRow(_Part, frozen=True, kw_only=True):
+    """A method as it was run, over the data sets of a family."""
+
+    recipe: str
+    """Digest of what was trained and how; empty for a method whose numbers are published only."""
+    method: str
+    encoder: str
+    variant: Mapping[str, Any]
+    reference: bool
+    supervised: bool
+    members: Mapping[str, Member]
+    """By data set, those with a value of ours or a published one."""
+    mean: float | None
+    """Over the data sets with a value of ours; None without any."""
+    count: int
+    """How many those are."""
+    published: tuple[Published, ...]
+    """Of the family as a whole."""
+
+
+class Family(_Part, frozen=True, kw_only=True):
+    """One metric of one evaluator on one feature over the data sets `PREFIX:...` under one protocol and the same options."""
+
+    id: str
+    prefix: str
+    options: Mapping[str, Any]
+    """Of all its data sets."""
+    protocol: ProtocolIdentity
+    evaluator: Component
+    feature: str
+    metric: Quantity
+    data: tuple[str, ...]
+    """Its data sets with a table."""
+    rows: tuple[FamilyRow, ...]
+    """From best to worst, those without a value of ours last."""
+
+
 class Board(_Part, frozen=True, kw_only=True):
     """The leaderboard."""
 
     schema: int
     records: int
     tables: tuple[Table, ...]
+    families: tuple[Family, ...]
+    """Of metrics of which somebody has published a mean over a family."""

@@ -12,8 +12,9 @@ from typing import Any
 
 from harness.leaderboard.board import SEEDS_TO_RANK
 from harness.leaderboard.plots import Plot, plot_of
-from harness.leaderboard.tables import Board, Published, Row, Table
+from harness.leaderboard.tables import Board, Family, FamilyRow, Member, Published, Row, Table
 from harness.ledger.identity import canonical_json, sha256_of
+from harness.ledger.records import Component
 from harness.names import duration, slug
 
 MOST_HEADLINES = 3
@@ -116,13 +117,24 @@ class Group:
 
 
 @dataclass(frozen=True)
+class FamilyText:
+    """One metric over the data sets of a family: a line for each of them and one for their mean, a column for each row."""
+
+    id: str
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    matrix: Matrix
+
+
+@dataclass(frozen=True)
 class DataSection:
-    """One data set."""
+    """One data set, or a family of them."""
 
     id: str
     name: str
     overview: Matrix | None
     groups: tuple[Group, ...]
+    families: tuple[FamilyText, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,7 +150,10 @@ class Page:
 def page_of(board: Board) -> Page:
     """The page of a board."""
     sources = _Sources()
-    sections: list[DataSection] = []
+    sections = [
+        DataSection(f"family-{slug(prefix)}", f"{prefix}:*", None, (), tuple(_family(family, sources) for family in families))
+        for prefix, families in groupby(board.families, key=lambda family: family.prefix)
+    ]
     for name, tables in groupby(board.tables, key=lambda table: table.data.name):
         of_data = list(tables)
         headlines: list[Table] = []
@@ -180,6 +195,49 @@ def _group(tables: Sequence[Table], headlines: Sequence[Table], apart: str, sour
         headlines=tuple(_table(table, sources) for table in headlines),
         others=_others(rest, first, sources),
     )
+
+
+# ------------------------------------------------------------------------------------------------------- families
+
+
+def _family(family: Family, sources: _Sources) -> FamilyText:
+    metric = family.metric
+    decimals = _enough_decimals(
+        metric.unit, [row.mean for row in family.rows] + [number.value for row in family.rows for number in row.published]
+    )
+    labels = [
+        label + (" (published only)" if not row.recipe else "")
+        for label, row in zip(_labels(family.rows), family.rows, strict=True)
+    ]
+    lines = [(name, tuple(_member(row.members.get(name), decimals, sources) for row in family.rows)) for name in family.data]
+    lines.append(
+        (f"mean over {len(family.data)}", tuple(_family_mean(row, len(family.data), decimals, sources) for row in family.rows))
+    )
+    title = metric.name + (f" of {_pairs(metric.of)}" if metric.of else "") + (f" ({metric.unit})" if metric.unit != "1" else "")
+    return FamilyText(
+        id=family.id,
+        title=f"{family.evaluator.name} on {family.feature}: {title}",
+        facts=(
+            ("protocol", f"{family.protocol.id}/{family.protocol.version}"),
+            ("data", f"{len(family.data)} data sets" + _options(family.options)),
+            ("evaluator", _evaluator(family.evaluator)),
+        ),
+        matrix=Matrix("data set", tuple(labels), tuple(lines)),
+    )
+
+
+def _member(member: Member | None, decimals: int, sources: _Sources) -> CellText:
+    if member is None:
+        return CellText()
+    spread = "" if member.sd is None else f" ± {_number(member.sd, decimals)}"
+    value = "" if member.mean is None else f"{_number(member.mean, decimals)}{spread} ({member.seeds})"
+    return CellText(value, tuple(_published(number, decimals, sources) for number in member.published))
+
+
+def _family_mean(row: FamilyRow, members: int, decimals: int, sources: _Sources) -> CellText:
+    missing = f", {row.count} of {members}" if row.count < members else ""
+    value = "" if row.mean is None else _number(row.mean, decimals) + missing
+    return CellText(value, tuple(_published(number, decimals, sources) for number in row.published))
 
 
 # ------------------------------------------------------------------------------------------------- tables in full
@@ -230,13 +288,17 @@ def _facts(table: Table) -> tuple[tuple[str, str], ...]:
     facts = [
         ("protocol", f"{table.protocol.id}/{table.protocol.version}"),
         ("data", f"revision {data.revision}, recipe {data.recipe_sha256[:12]}" + _options(data.options)),
-        ("evaluator", f"{evaluator.name} {evaluator.spec_version} of {evaluator.distribution}" + _options(evaluator.options)),
+        ("evaluator", _evaluator(evaluator)),
     ]
     if table.probe_data is not None:
         facts.insert(
             2, ("judged on", f"{table.probe_data.name}, revision {table.probe_data.revision}" + _options(table.probe_data.options))
         )
     return tuple(facts)
+
+
+def _evaluator(evaluator: Component) -> str:
+    return f"{evaluator.name} {evaluator.spec_version} of {evaluator.distribution}" + _options(evaluator.options)
 
 
 def _options(options: Mapping[str, Any]) -> str:
@@ -465,7 +527,7 @@ def _setting_values(table: Table) -> dict[str, Any]:
     }
 
 
-def _labels(rows: Iterable[Row]) -> list[str]:
+def _labels(rows: Iterable[Row | FamilyRow]) -> list[str]:
     """A name for each row, with as much beside the method's as is needed to tell them apart."""
     given = list(rows)
     methods = [row.method for row in given]
@@ -494,11 +556,14 @@ def _decimals(table: Table) -> int:
     """Decimals for all numbers of a table."""
     if table.metric is None:
         return 0
-    if table.metric.unit == "%":
+    return _enough_decimals(table.metric.unit, [row.mean for row in table.rows] + [number.value for number in table.published_only])
+
+
+def _enough_decimals(unit: str, values: Iterable[float | None]) -> int:
+    """Decimals with which the largest of these has four digits, or two of a percentage."""
+    if unit == "%":
         return 2
-    means = [abs(row.mean) for row in table.rows if row.mean] + [
-        abs(number.value) for number in table.published_only if number.value
-    ]
+    means = [abs(value) for value in values if value]
     if not means:
         return 3
     return min(max(3 - math.floor(math.log10(max(means))), 0), 12) if max(means) < 1e4 else 0

@@ -1,0 +1,147 @@
+"""Families: what a method reaches over all data sets named `PREFIX:...`, where a number for the whole family is published.
+
+Nothing else is averaged over data sets. A mean is over the data sets that a row has, and says how many those are.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from harness.contracts.specs import PublishedNumber
+from harness.leaderboard.tables import Family, FamilyRow, Member, Published, Row, Table
+from harness.ledger.identity import canonical_json, sha256_of
+from harness.names import slug
+
+ALL = ":*"
+"""What follows the prefix in the data set of a number that is published of a whole family."""
+
+
+def families_of(tables: Sequence[Table], numbers: Sequence[PublishedNumber]) -> tuple[Family, ...]:
+    """The families of these tables, in their order."""
+    groups: dict[bytes, list[Table]] = defaultdict(list)
+    for table in tables:
+        if any(_is_of(number, table) for number in numbers):
+            groups[canonical_json(_setting(table))].append(table)
+    return tuple(_family(group, numbers) for group in groups.values())
+
+
+def beside(number: PublishedNumber, mean: float | None) -> Published:
+    """A published number beside our `mean`."""
+    return Published(
+        method=number.method,
+        value=number.value,
+        std=number.std,
+        source=number.source,
+        distance=number.distance,
+        note=number.note,
+        difference=None if mean is None else mean - number.value,
+    )
+
+
+def _is_of(number: PublishedNumber, table: Table) -> bool:
+    """Whether a number is one of a whole family, of what this table measures on one of its data sets."""
+    metric = table.metric
+    return (
+        number.data.endswith(ALL)
+        and metric is not None
+        and number.data == _prefix(table) + ALL
+        and (number.evaluator, number.metric, number.of) == (table.evaluator.name, metric.name, metric.of)
+        and metric.split not in ("train", "validation")
+        and number.feature in (None, table.feature)
+        and all(table.data.options.get(option) == value for option, value in number.data_options.items())
+    )
+
+
+def _prefix(table: Table) -> str:
+    return table.data.name.partition(":")[0]
+
+
+def _setting(table: Table) -> list[Any]:
+    """All that the tables of a family have in common."""
+    data = table.data
+    return [_prefix(table), data.options, data.spec_version, table.protocol, table.evaluator, table.feature, table.metric]
+
+
+def _family(tables: Sequence[Table], numbers: Sequence[PublishedNumber]) -> Family:
+    one = tables[0]
+    assert one.metric is not None  # `_is_of` sees to it
+    whole = [number for number in numbers if _is_of(number, one)]
+    rows: dict[str, dict[str, Row]] = defaultdict(dict)
+    for table in tables:
+        for row in table.rows:
+            rows[row.recipe][table.data.name] = row
+    ours = [_row(found, whole) for found in rows.values()]
+    methods = {row.method for row in ours}
+    direction = one.metric.higher_is_better
+    return Family(
+        id="-".join([slug(_prefix(one)), slug(one.evaluator.name), slug(one.metric.name), sha256_of(_setting(one))[:8]]),
+        prefix=_prefix(one),
+        options=one.data.options,
+        protocol=one.protocol,
+        evaluator=one.evaluator,
+        feature=one.feature,
+        metric=one.metric,
+        data=tuple(table.data.name for table in tables),
+        rows=_best_first([*ours, *_published_only(tables, whole, methods)], direction),
+    )
+
+
+def _row(found: Mapping[str, Row], whole: Iterable[PublishedNumber]) -> FamilyRow:
+    """One recipe's row out of its rows by data set."""
+    one = next(iter(found.values()))
+    means = [row.mean for row in found.values() if row.mean is not None]
+    mean = statistics.fmean(means) if means else None
+    return FamilyRow(
+        recipe=one.recipe,
+        method=one.method,
+        encoder=one.encoder,
+        variant=one.variant,
+        reference=any(row.reference for row in found.values()),
+        supervised=any(row.supervised for row in found.values()),
+        members={
+            name: Member(mean=row.mean, sd=row.sd, seeds=row.seeds, published=row.published) for name, row in sorted(found.items())
+        },
+        mean=mean,
+        count=len(means),
+        published=tuple(beside(number, mean) for number in whole if number.method == one.method),
+    )
+
+
+def _published_only(tables: Sequence[Table], whole: Sequence[PublishedNumber], ours: set[str]) -> list[FamilyRow]:
+    """A row for each method that has published numbers alone."""
+    members: dict[str, dict[str, Member]] = defaultdict(dict)
+    for table in tables:
+        for printed in table.published_only:
+            if printed.method not in ours:
+                members[printed.method][table.data.name] = Member(mean=None, sd=None, seeds=0, published=(printed,))
+    for number in whole:
+        if number.method not in ours:
+            members.setdefault(number.method, {})
+    return [
+        FamilyRow(
+            recipe="",
+            method=method,
+            encoder="",
+            variant={},
+            reference=False,
+            supervised=False,
+            members=dict(sorted(found.items())),
+            mean=None,
+            count=0,
+            published=tuple(beside(number, None) for number in whole if number.method == method),
+        )
+        for method, found in sorted(members.items())
+    ]
+
+
+def _best_first(rows: Sequence[FamilyRow], higher_is_better: bool | None) -> tuple[FamilyRow, ...]:
+    sign = 0.0 if higher_is_better is None else -1.0 if higher_is_better else 1.0
+
+    def order(row: FamilyRow) -> tuple[Any, ...]:
+        first = row.published[0].value if row.published else 0.0
+        return row.mean is None, sign * (first if row.mean is None else row.mean), row.method, row.encoder, row.recipe
+
+    return tuple(sorted(rows, key=order))

@@ -1,0 +1,136 @@
+"""Families of data sets: the only means over data sets."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from harness import PublishedNumber
+from harness.leaderboard.board import build_board
+from harness.leaderboard.pages import render_pages
+
+
+def number(method, data, value, **more):
+    fields = {"evaluator": "ram-probe", "metric": "f1", "source": "Anand et al. 2019"} | more
+    return PublishedNumber(method=method, data=data, value=value, **fields)
+
+
+WHOLE = number("st-dim", "atari:*", 0.68)
+
+
+def f1(make_metric, value, **of):
+    return make_metric(value, name="f1", unit="1", of=of)
+
+
+@pytest.fixture
+def game(make_record, make_metric):
+    """A function that makes the records of a method on a game, one for each value."""
+
+    def records(name, values, *, method="st-dim", categories=None, **more):
+        fields = {"data": f"atari:{name}", "evaluator": "ram-probe", "feature": "y", "protocol": "aari", "method": method, **more}
+        return [
+            make_record(
+                seed=seed,
+                metrics=[
+                    f1(make_metric, value),
+                    *(f1(make_metric, share, category=one) for one, share in (categories or {}).items()),
+                ],
+                **fields,
+            )
+            for seed, value in enumerate(values)
+        ]
+
+    return records
+
+
+def families(records, *published):
+    return build_board(records, published or [WHOLE]).families
+
+
+def by_method(family):
+    return {row.method: row for row in family.rows}
+
+
+def test_a_family_has_a_table_only_where_a_number_for_all_of_it_is_published(game):
+    records = game("pong", [0.8]) + game("boxing", [0.6])
+    assert families(records, number("st-dim", "atari:pong", 0.81)) == ()
+    (family,) = families(records)
+    assert (family.prefix, family.data) == ("atari", ("atari:boxing", "atari:pong"))
+
+
+def test_the_mean_is_over_data_sets_not_over_seeds(game):
+    (family,) = families(game("pong", [0.7, 0.8, 0.9]) + game("boxing", [0.2]))
+    (row,) = family.rows
+    assert row.mean == pytest.approx((0.8 + 0.2) / 2)
+    assert row.count == 2
+    assert (row.members["atari:pong"].mean, row.members["atari:pong"].seeds) == (pytest.approx(0.8), 3)
+
+
+def test_a_data_set_without_a_value_is_not_in_the_mean_and_the_row_says_how_many_are(game):
+    records = game("pong", [0.8]) + game("boxing", [0.6]) + game("pong", [0.4], method="vae")
+    rows = by_method(families(records)[0])
+    assert (rows["vae"].mean, rows["vae"].count) == (0.4, 1)
+    failed = game("pong", [0.8]) + game("boxing", [0.5], status="failed")
+    (row,) = families([*failed, *game("boxing", [0.3], method="vae")])[0].rows[:1]
+    assert (row.method, row.mean, row.count) == ("st-dim", 0.8, 1)
+
+
+def test_the_published_mean_stands_beside_ours_and_each_cell_beside_its_own(game):
+    published = [WHOLE, number("st-dim", "atari:pong", 0.81)]
+    (row,) = families(game("pong", [0.8]) + game("boxing", [0.6]), *published)[0].rows
+    assert [(each.value, each.difference) for each in row.published] == [(0.68, pytest.approx(0.02))]
+    assert [each.value for each in row.members["atari:pong"].published] == [0.81]
+    assert row.members["atari:boxing"].published == ()
+
+
+def test_methods_that_are_published_only_have_a_column(game):
+    published = [WHOLE, number("cpc", "atari:*", 0.61), number("cpc", "atari:pong", 0.71)]
+    rows = by_method(families(game("pong", [0.8]), *published)[0])
+    assert (rows["cpc"].mean, rows["cpc"].recipe, rows["cpc"].published[0].value) == (None, "", 0.61)
+    assert rows["cpc"].members["atari:pong"].published[0].value == 0.71
+
+
+def test_categories_are_families_of_their_own(game):
+    records = game("pong", [0.8], categories={"misc": 0.9}) + game("boxing", [0.6], categories={"misc": 0.3, "agent": 0.1})
+    found = families(records, WHOLE, number("st-dim", "atari:*", 0.75, of={"category": "misc"}))
+    assert [dict(family.metric.of) for family in found] == [{}, {"category": "misc"}]
+    assert found[1].rows[0].mean == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("other", [{"protocol": "aari-legacy"}, {"data_options": {"size": 84}}, {"evaluator_options": {"lr": 1.0}}])
+def test_nothing_is_averaged_over_settings(game, other):
+    found = families(game("pong", [0.8]) + game("boxing", [0.6], **other))
+    assert sorted(family.data for family in found) == [("atari:boxing",), ("atari:pong",)]
+
+
+def test_rows_go_from_best_to_worst(game):
+    records = game("pong", [0.2]) + game("pong", [0.4], method="vae") + game("pong", [0.1], method="majority", reference=True)
+    (family,) = families(records, WHOLE, number("cpc", "atari:*", 0.61), number("pixel-pred", "atari:*", 0.58))
+    assert [row.method for row in family.rows] == ["vae", "st-dim", "majority", "cpc", "pixel-pred"]
+
+
+def test_published_numbers_of_one_of_several_things_stand_at_that_thing(game):
+    records = game("boxing", [0.6], categories={"misc": 0.3})
+    board = build_board(records, [number("st-dim", "atari:boxing", 0.5, of={"category": "misc"})])
+    published = {str(dict(table.metric.of)): [each.value for each in table.rows[0].published] for table in board.tables}
+    assert published == {"{}": [], "{'category': 'misc'}": [0.5]}
+
+
+def test_equal_records_in_any_order_give_equal_pages(game):
+    records = game("pong", [0.8, 0.7]) + game("boxing", [0.6]) + game("boxing", [0.4], method="vae")
+    pages = render_pages(build_board(records, [WHOLE]))
+    random.Random(0).shuffle(records)
+    assert render_pages(build_board(records, [WHOLE])) == pages
+
+
+def test_the_pages_show_every_data_set_and_how_many_are_in_a_mean(game):
+    records = game("pong", [0.8]) + game("boxing", [0.6]) + game("pong", [0.4], method="vae")
+    pages = render_pages(build_board(records, [WHOLE, number("cpc", "atari:*", 0.61)]))
+    markdown = pages["README.md"].decode()
+    assert "## atari:&#42;" in markdown
+    (mean,) = [line for line in markdown.splitlines() if line.startswith("| mean over 2 ")]
+    assert "0.7000; published 0.6800" in mean
+    assert "0.4000, 1 of 2" in mean
+    assert "cpc (published only)" in markdown
+    assert "mean over 2" in pages["site/index.html"].decode()
