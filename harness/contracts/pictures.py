@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from harness.contracts.dataset import Splits
+from harness.contracts.evaluator import Score
 from harness.contracts.sources import Description, Source
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class RunView:
     """By name, each [N]; empty where the data have none."""
     truth: Mapping[str, float] = field(default_factory=dict)
     """What is known exactly of the data's distribution; empty where nothing is."""
+    scores: Mapping[tuple[str, str], Sequence[Score]] = field(default_factory=dict)
+    """What was recorded of the run so far, by evaluator and feature."""
     modules: Mapping[str, nn.Module] = field(default_factory=dict)
     """What the run's objective exports, such as "decoder", in eval mode."""
 

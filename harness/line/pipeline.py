@@ -50,6 +50,7 @@ from harness.line.environment import describe_environment, now, origins, peak_me
 from harness.line.evaluation import evaluate, make_task
 from harness.line.folders import RunFolder, Trained
 from harness.line.loading import LoadedData, Workplace, load_data
+from harness.line.memory import keep_freed_memory
 from harness.line.representation import Represented, represent
 from harness.line.streams import LabelTable
 from harness.line.training import Trainer
@@ -65,6 +66,7 @@ def compute(run: PlannedRun, cells: Sequence[Cell], workplace: Workplace) -> lis
     shape that the encoder does not read, UnfitError before the run has begun, StorageError, KeyboardInterrupt (everything is
     resumable then).
     """
+    keep_freed_memory()
     with _threads(workplace.threads):
         fabric = make_fabric(resolve_device(workplace.device), run.identity.training.precision)
         data = load_data(run, workplace)

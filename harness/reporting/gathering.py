@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from harness.catalog.catalog import Catalog
 from harness.catalog.discovery import Plugins
+from harness.contracts.evaluator import Score
 from harness.contracts.pictures import RunView
 from harness.data.files import cache_folder, data_roots
 from harness.errors import UsageError
@@ -69,12 +70,12 @@ def gather(folder: Path, catalog: Catalog, plugins: Plugins, *, store: Path | No
         array: NDArray[Any] = found[name].array
         return array
 
-    protocol = run.identity.protocol
+    protocol, found = run.identity.protocol, _of_run(records, run)
     return Gathered(
         run=run,
         trained=trained,
         log=_log(folder / "losses.jsonl"),
-        records=_of_run(records, run),
+        records=found,
         view=RunView(
             feature=next(iter(loaded.features)),
             features=features,
@@ -87,9 +88,26 @@ def gather(folder: Path, catalog: Catalog, plugins: Plugins, *, store: Path | No
             factors=data.dataset.annotations.factors,
             inputs=data.dataset.inputs,
             truth=data.dataset.annotations.truth,
+            scores={(each.identity.evaluator.name, each.identity.feature): _scores(each) for each in found if each.status == "ok"},
             modules=loaded.modules,
         ),
     )
+
+
+def _scores(record: Record) -> list[Score]:
+    return [
+        Score(
+            name=metric.name,
+            value=metric.value,
+            std=metric.std,
+            over=metric.over,
+            n=metric.n,
+            split=metric.split,
+            of=metric.of,
+            selected=metric.selected,
+        )
+        for metric in record.metrics
+    ]
 
 
 def _log(path: Path) -> list[dict[str, float]]:
