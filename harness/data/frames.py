@@ -92,6 +92,11 @@ class FrameSource(Source[FrameBatch]):
         """Every frame once, in the order of time."""
         return in_order(self.index, batch_size, self._gather)
 
+    def pixels(self, number: Tensor) -> Tensor:
+        """Frames [..., C, H, W], as batches carry them, of these numbers [...]; a number may occur more than once."""
+        frames = self._frames.index_select(0, (number - self._first).flatten())
+        return self._scale(frames).reshape(*number.shape, *frames.shape[1:])
+
     def to(self, device: torch.device | str) -> FrameSource:
         """The same source on `device`; itself where its frames would take more than half of what is free there."""
         if not fits(device, self._frames):
@@ -104,13 +109,8 @@ class FrameSource(Source[FrameBatch]):
 
     # ------------------------------------------------------------------------------------------------- gathering
 
-    def _pixels(self, number: Tensor) -> Tensor:
-        """Frames [..., C, H, W] of these numbers [...], as batches carry them."""
-        frames = self._frames.index_select(0, (number - self._first).flatten())
-        return self._scale(frames).reshape(*number.shape, *frames.shape[1:])
-
     def _gather(self, index: Tensor) -> Images:
-        return Images(index=index, pixels=self._pixels(index))
+        return Images(index=index, pixels=self.pixels(index))
 
     def _pairs(self, sampling: TimePairs, batch_size: int, generator: torch.Generator) -> Epoch[FrameBatch]:
         offset = sampling.offset
@@ -124,9 +124,9 @@ class FrameSource(Source[FrameBatch]):
         def gather(draws: Tensor) -> FramePairs:
             return FramePairs(
                 index=first[draws],
-                first=self._pixels(first[draws]),
-                second=self._pixels(first[draws] + offset),
-                other=None if other is None else self._pixels(other[draws]),
+                first=self.pixels(first[draws]),
+                second=self.pixels(first[draws] + offset),
+                other=None if other is None else self.pixels(other[draws]),
             )
 
         return IndexEpoch(torch.arange(first.shape[0], device=first.device), batch_size, gather)
@@ -146,7 +146,7 @@ class FrameSource(Source[FrameBatch]):
         steps = torch.arange(length, device=starts.device)
 
         def gather(index: Tensor) -> FrameSequences:
-            return FrameSequences(index=index, frames=self._pixels(index[:, None] + steps))
+            return FrameSequences(index=index, frames=self.pixels(index[:, None] + steps))
 
         return IndexEpoch(shuffled(starts, generator), batch_size, gather)
 

@@ -21,7 +21,7 @@ def graph():
 BATCHES = {
     "vectors": lambda: Vectors(index=INDEX, values=torch.zeros(3, 2)),
     "images": lambda: Images(index=INDEX, pixels=torch.zeros(3, 1, 2, 2)),
-    "frames": lambda: FramePairs(index=INDEX, first=torch.zeros(3, 1, 2, 2), second=torch.zeros(3, 1, 2, 2)),
+    "frames": lambda: FramePairs(index=INDEX, **{name: torch.zeros(3, 1, 2, 2) for name in ("first", "second", "other")}),
     "graph": graph,
 }
 

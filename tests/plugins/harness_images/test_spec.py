@@ -13,7 +13,7 @@ from harness import DataSetFamilySpec, DataSetSpec
 from harness.api import installed
 from harness.contracts.specs import BUDGETS
 from harness.line.planning import Request, plan
-from harness.line.suites import plan_suite
+from harness.line.suites import plan_suite, read_suite
 from harness_images import spec, spec_published
 
 LIGHT = """
@@ -95,7 +95,7 @@ def test_dim_is_local_infonce() -> None:
 @pytest.mark.parametrize("suite", SUITES)
 def test_every_suite_is_planned(suite, budget) -> None:
     catalog = installed()[1]
-    assert all(plan(request, catalog).runs for request in plan_suite(suite, catalog, budget=budget))
+    assert all(plan(request, catalog).runs for request in plan_suite(read_suite(suite, catalog), budget=budget))
 
 
 def published(table, data, feature):
