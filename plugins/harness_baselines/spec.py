@@ -124,12 +124,15 @@ ENCODERS: dict[str, str | tuple[str, ...]] = {
     "stl10": "alexnet-64",
     "tiny-imagenet": "alexnet-64",
     "images": ("dcgan-32", "conv-28", "dcgan-64", "image-small"),
+    "atari": ("nature-full", "nature-84"),
 }
-"""By data set or track, as in the tables of Hjelm et al. (2019); a further track needs one line."""
+"""By data set or track, as in the tables of Hjelm et al. (2019) and Anand et al. (2019); a further track needs one line."""
 
 _ON_CIFAR: dict[str, dict[str, Any]] = {"train": {"epochs": 1000}}
 _ON_DIGITS: dict[str, dict[str, Any]] = {"train": {"epochs": 50}, "objective": {"lr": 1e-3}}
 """An epoch has 21 steps: a rate of 1e-4 would end half-way."""
+_ON_ATARI: dict[str, dict[str, Any]] = {"train": {"epochs": 100, "patience": 15}, "objective": {"lr": 3e-4}}
+"""As Anand et al. (2019) train their VAE: a stop rule on validation frames, where the budget keeps some."""
 _FAST_WIDTHS: dict[str, Any] = {"decoder_scale": 0.5, "discriminator_width": 32}
 _SMOKE_WIDTHS: dict[str, Any] = {"decoder_scale": 0.25, "discriminator_width": 16}
 
@@ -148,13 +151,17 @@ def _method(name: str, summary: str, objective: str, citation: str, options: Map
         objective=objective,
         encoders=ENCODERS,
         options={"train": {"epochs": 200, "batch_size": 64}} | ({"objective": options} if options else {}),
-        data_options={"cifar10": _ON_CIFAR, "cifar100": _ON_CIFAR, "digits": _ON_DIGITS},
+        data_options={"cifar10": _ON_CIFAR, "cifar100": _ON_CIFAR, "digits": _ON_DIGITS, "atari": _ON_ATARI},
         budgets={
             # 350,000 images of CIFAR-10.
             "fast": {"train": {"epochs": 7}} | _narrowed(_FAST_WIDTHS, objective),
             "smoke": {"train": {"epochs": 1}} | _narrowed(_SMOKE_WIDTHS, objective),
         },
-        data_budgets={"digits": {"fast": {"train": {"epochs": 10}}}},
+        data_budgets={
+            "digits": {"fast": {"train": {"epochs": 10}}},
+            # Of 20,000 frames.
+            "atari": {"fast": {"train": {"epochs": 4, "patience": None}}, "smoke": {"train": {"patience": None}}},
+        },
         citation=citation,
     )
 

@@ -82,11 +82,19 @@ SUPERVISED_METHOD = MethodSpec(
         "stl10": "alexnet-64",
         "tiny-imagenet": "alexnet-64",
         "images": ("dcgan-32", "conv-28", "dcgan-64", "image-small"),
+        "atari": ("nature-full", "nature-84"),
     },
     options={"train": {"epochs": 200, "batch_size": 64}},
-    data_options={"images": {"objective": {"lr": 1e-4, "weight_decay": 0.0, "dropout": 0.1}}},
+    data_options={
+        "images": {"objective": {"lr": 1e-4, "weight_decay": 0.0, "dropout": 0.1}},
+        "atari": {"objective": {"lr": 3e-4, "weight_decay": 0.0, "dropout": 0.0}, "train": {"epochs": 100}},
+    },
     budgets={"fast": {"train": {"epochs": 50}}, "smoke": {"train": {"epochs": 2}}},
-    data_budgets={"images": {"fast": {"train": {"epochs": 7}}}, "digits": {"fast": {"train": {"epochs": 50}}}},
+    data_budgets={
+        "images": {"fast": {"train": {"epochs": 7}}},
+        "digits": {"fast": {"train": {"epochs": 50}}},
+        "atari": {"fast": {"train": {"epochs": 10}}},
+    },
     reference="on-request",
 )
 

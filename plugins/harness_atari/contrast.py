@@ -1,0 +1,50 @@
+"""What the contrastive objectives share: local features place by place, and recognising a partner among those of a batch."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from harness import Encoder, UnfitError, bounds
+
+
+def places(local: Tensor) -> Tensor:
+    """The vectors of a map, place by place: [B, C, H, W] -> [B, H W, C]. No copy where the map lies channels last."""
+    return local.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def cross_entropy(scores: Tensor) -> Tensor:
+    """Mean softmax cross-entropy, in nats, of recognising one's own partner among N: ln N less the InfoNCE bound.
+
+    ln N where all scores are equal. Computed in float32 or better.
+
+    :param scores: [..., N, N]: of sample i (row) with the partner of sample j (column); the diagonal holds what belongs together.
+    """
+    n = scores.shape[-1]
+    own = torch.eye(n, dtype=torch.bool, device=scores.device)
+    positive = scores.diagonal(dim1=-2, dim2=-1).reshape(-1, 1)
+    # A rival of score -inf is none: the row keeps its n columns, and the constant that counts them is taken off again.
+    rivals = scores.masked_fill(own, -math.inf).reshape(-1, n)
+    return math.log1p(n) - bounds.infonce(positive, rivals)
+
+
+def latent_size(encoder: Encoder) -> int:
+    """D of the feature "y" [D]. Raises UnfitError for an encoder without such a vector."""
+    shape = encoder.feature_shapes.get("y", ())
+    if len(shape) != 1:
+        raise UnfitError(f'The objectives on frames need an encoder with a vector "y" [D]; this one offers {_offered(encoder)}.')
+    return shape[0]
+
+
+def local_channels(encoder: Encoder) -> int:
+    """C of the feature "local" [C, H, W]. Raises UnfitError for an encoder without such a map."""
+    shape = encoder.feature_shapes.get("local", ())
+    if len(shape) != 3:
+        raise UnfitError(f'ST-DIM needs an encoder with a feature map "local" [C, H, W]; this one offers {_offered(encoder)}.')
+    return shape[0]
+
+
+def _offered(encoder: Encoder) -> str:
+    return ", ".join(f"{name} {list(shape)}" for name, shape in encoder.feature_shapes.items())
