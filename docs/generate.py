@@ -219,6 +219,38 @@ def linear_svm() -> str:
     return "\n".join(lines) + f"\n\n{result['threads']} thread. scikit-learn {result['scikit-learn']}; {result['machine']}.\n"
 
 
+def ram_probe() -> str:
+    """How much quicker all probes of a game train together, from the committed measurement."""
+    result = _measured("ram_probe.json")
+    lines = ["| variables | classes in all | plain torch, seconds an epoch | harness | times quicker | with 256 classes each |"]
+    lines.append("|--|--:|--:|--:|--:|--:|")
+    for name, game in result["games"].items():
+        plain, ours, whole = (game["an_epoch"][side] for side in ("plain torch", "ours", "ours, 256 classes"))
+        quicker = f"{ours['times_quicker_than_peer']:.2f} | {whole['times_quicker_than_peer']:.2f}"
+        lines.append(f"| {name} | {game['classes']:,} | {plain['seconds']:.2f} | {ours['seconds']:.2f} | {quicker} |")
+    return "\n".join(lines) + f"\n\n{result['rounds']} rounds, {result['threads']} thread. {_machine(result)}.\n"
+
+
+def atari_collection() -> str:
+    """Microseconds of a step of the collection beside others', from the committed measurement."""
+    result = _measured("atari_collection.json")
+    lines = [
+        "| game | bare emulator, µs a step | harness | gymnasium | rate of the bare emulator's | times quicker than gymnasium |"
+    ]
+    lines.append("|--|--:|--:|--:|--:|--:|")
+    for loop in result["loops"]:
+        steps = " | ".join(f"{loop['step_us'][side]:.0f}" for side in ("bare", "harness", "gymnasium"))
+        rate, quicker = loop["of_bare_rate"]["harness"]["median"], loop["times_quicker_than"]["gymnasium"]["median"]
+        lines.append(f"| {loop['game']} | {steps} | {rate:.2f} | {quicker:.2f} |")
+    workers = result["workers"]
+    two = (
+        f"{workers['frames']:,} frames of {workers['game']} take one process {workers['seconds']['1']:.1f} s and two "
+        f"{workers['seconds']['2']:.1f} s, {workers['two_over_one']:.2f} times the pace."
+    )
+    versions = f"ale-py {result['ale-py']}, gymnasium {result['gymnasium']}; {result['machine']}"
+    return "\n".join(lines) + f"\n\n{two} {result['rounds']} rounds, processor time. {versions}.\n"
+
+
 def start() -> str:
     """Medians of whole commands, from the committed measurement."""
     result = _measured("startup.json")
@@ -263,6 +295,8 @@ PARTS = {
         "adversarial step": adversarial_step(),
         "staircase": staircase(),
         "linear SVM": linear_svm(),
+        "RAM probes": ram_probe(),
+        "collection": atari_collection(),
         "start": start(),
     },
     "cli.md": {"commands": command_line()},

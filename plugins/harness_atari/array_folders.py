@@ -81,7 +81,7 @@ def only_one(folder: Path) -> Iterator[None]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except OSError as error:
-        raise _cannot_be_written(folder, error) from error
+        raise cannot_be_written(folder, error) from error
     try:
         yield
     finally:
@@ -107,7 +107,7 @@ def partial_folder(folder: Path, plan: Any, forms: Forms) -> Path:
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         needed = sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in forms.values())
-        raise _cannot_be_written(folder, error, needed) from error
+        raise cannot_be_written(folder, error, needed) from error
     return partial
 
 
@@ -119,6 +119,46 @@ def remove_partial(folder: Path) -> None:
 def writable(partial: Path, forms: Forms) -> Arrays:
     """The arrays of a partial folder, mapped so that what is written to them is written to the files."""
     return {name: _mapped(partial / f"{name}.npy", "r+") for name in forms}
+
+
+class RowWriter:
+    """Rows of one array of a partial folder, written one after the other, a few at a time.
+
+    Into mapped memory they would go page by page, each held up while the system writes back: several times as slow.
+    Errors of the disk are OSError.
+
+    :param first: where the rows begin.
+    :param block: rows that are written at a time.
+    """
+
+    def __init__(self, partial: Path, name: str, forms: Forms, first: int, block: int) -> None:
+        shape, dtype = forms[name]
+        self._rows = np.zeros((block, *shape[1:]), dtype=dtype)
+        self._held = 0
+        path = partial / f"{name}.npy"
+        self._file = path.open("rb+", buffering=0)
+        row_bytes = self._rows[0].nbytes
+        self._file.seek(path.stat().st_size - shape[0] * row_bytes + first * row_bytes)
+
+    def add(self, row: NDArray[Any]) -> None:
+        """The next row."""
+        self._rows[self._held] = row
+        self._held += 1
+        if self._held == len(self._rows):
+            self._write()
+
+    def close(self) -> None:
+        """Write what is left."""
+        try:
+            self._write()
+        finally:
+            self._file.close()
+
+    def _write(self) -> None:
+        left = self._rows[: self._held].reshape(-1).view(np.uint8).data
+        while left:
+            left = left[self._file.write(left) :]
+        self._held = 0
 
 
 def finish(partial: Path, folder: Path, plan: Any, forms: Forms, content_sha256: str) -> None:
@@ -137,7 +177,7 @@ def finish(partial: Path, folder: Path, plan: Any, forms: Forms, content_sha256:
         if os.name == "posix":
             _sync(folder.parent)
     except OSError as error:
-        raise _cannot_be_written(folder, error) from error
+        raise cannot_be_written(folder, error) from error
 
 
 def write_note(path: Path, content: Any) -> None:
@@ -195,7 +235,7 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 
-def _cannot_be_written(folder: Path, error: OSError, needed: int = 0) -> DataError:
+def cannot_be_written(folder: Path, error: OSError, needed: int = 0) -> DataError:
     """One sentence: the path, the cause, and what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         want = f" for the {needed / 1e9:,.2f} GB that it needs" if needed else ""

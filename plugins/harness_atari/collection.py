@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -29,6 +29,8 @@ from harness import DataError, UnfitError
 from harness_atari.array_folders import (
     Arrays,
     Forms,
+    RowWriter,
+    cannot_be_written,
     finish,
     only_one,
     partial_folder,
@@ -47,6 +49,8 @@ Progress = Callable[[int, int, str], None]
 Policy = Callable[[Bytes, np.random.Generator], Any]
 """From what the eight consoles show, [8, 210, 160], and a generator, to their actions [8]: places among the minimal actions."""
 
+_BLOCK = 16
+"""Frames that are written at a time: as many as fit beside the emulator into a fast cache."""
 _REPORTED = 128
 """Steps between two reports of a console."""
 _WORTH_A_PROCESS = 4_000
@@ -119,6 +123,7 @@ class Collection:
 def collect(cache: Path, plan: Plan, *, workers: int | None = None, progress: Progress | None = None) -> Collection:
     """The collection of a plan, played by a random agent; one that lies in `cache` already, and is undamaged, is taken.
 
+    :param cache: a folder for collections of this game; that of `DataContext.cache` is another for every game and emulator.
     :param workers: processes that play, this one where it is one; by default as many as there are free cores, at most 8.
     :raises DataError: when there is no emulator or the disk has no room; then nothing half written is left.
     :raises CorruptDataError: when the game's ROM is not the pinned one.
@@ -139,10 +144,13 @@ def collect(cache: Path, plan: Plan, *, workers: int | None = None, progress: Pr
         _report(progress, plan, (EMULATORS - len(missing)) * plan.share)
         if workers is None:
             workers = min(EMULATORS, _usable_cores(), -(-len(missing) * plan.share // _WORTH_A_PROCESS))
-        if workers > 1 and len(missing) > 1 and sys.executable:
-            _play_elsewhere(partial, plan, missing, workers, progress)
-        else:
-            _play_here(partial, plan, missing, progress)
+        try:
+            if workers > 1 and len(missing) > 1 and sys.executable:
+                _play_elsewhere(partial, plan, missing, workers, progress)
+            else:
+                _play_here(partial, plan, missing, progress)
+        except OSError as error:
+            raise cannot_be_written(folder, error) from error
         return _finished(partial, folder, plan, _recipe(plan))
 
 
@@ -159,15 +167,16 @@ def collect_by_policy(folder: Path, plan: Plan, policy: Policy, *, progress: Pro
         partial = partial_folder(folder, recipe, plan.forms)
         try:
             arrays = writable(partial, plan.forms)
-            streams = [_Stream(plan, stream, arrays) for stream in range(EMULATORS)]
             generator = _generator(plan, "policy")
-            for step in range(plan.share):
-                shown = np.stack([stream.emulator.frame for stream in streams])
-                chosen = _checked_actions(policy(shown, generator), streams[0].emulator.actions, plan.game)
-                for stream, action in zip(streams, chosen, strict=True):
-                    stream.advance(action)
-                if step % _REPORTED == 0:
-                    _report(progress, plan, step * EMULATORS)
+            with contextlib.ExitStack() as closing:
+                streams = [closing.enter_context(_opened(partial, plan, stream, arrays)) for stream in range(EMULATORS)]
+                for step in range(plan.share):
+                    shown = np.stack([stream.emulator.frame for stream in streams])
+                    chosen = _checked_actions(policy(shown, generator), streams[0].emulator.actions, plan.game)
+                    for stream, action in zip(streams, chosen, strict=True):
+                        stream.advance(action)
+                    if step % _REPORTED == 0:
+                        _report(progress, plan, step * EMULATORS)
             for number in range(EMULATORS):
                 _mark_done(partial, plan, number, arrays)
         except BaseException:
@@ -222,13 +231,13 @@ class _Stream:
     one: what is seen after the reset.
     """
 
-    def __init__(self, plan: Plan, stream: int, arrays: Arrays) -> None:
+    def __init__(self, partial: Path, plan: Plan, stream: int, arrays: Arrays) -> None:
         rows = _rows(plan, stream)
         mine = {name: array[rows] for name, array in arrays.items()}
         self.generator = _generator(plan, str(stream))
         self.emulator = Emulator(game(plan.game), self.generator)
         self.emulator.reset()
-        self._frames = mine["frames"][:, 0] if plan.has_frames else None
+        self._frames = RowWriter(partial, "frames", plan.forms, rows.start, _BLOCK) if plan.has_frames else None
         self._ram, self._step_ram, self._episodes, self._digests = (
             mine[name] for name in ("ram", "step_ram", "episodes", "digests")
         )
@@ -247,22 +256,37 @@ class _Stream:
             emulator.read_ram(ram)
             self._step_ram[step] = ram
         if self._frames is not None:
-            self._frames[step] = emulator.frame
+            self._frames.add(emulator.frame)
         else:
             self._digests[step] = _digest(emulator.frame)
         self._episodes[step] = self._episode
         self._step = step + 1
 
+    def close(self) -> None:
+        """Write the last frames."""
+        if self._frames is not None:
+            self._frames.close()
+
+
+@contextlib.contextmanager
+def _opened(partial: Path, plan: Plan, stream: int, arrays: Arrays) -> Iterator[_Stream]:
+    """One console, whose frames are all written at the end of the block."""
+    opened = _Stream(partial, plan, stream, arrays)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
 
 def play(partial: Path, plan: Plan, stream: int, report: Callable[[int], None]) -> None:
     """Let one console play at random to its end, and mark it as done. `report` is told now and then how many frames it has."""
     arrays = writable(partial, plan.forms)
-    player = _Stream(plan, stream, arrays)
-    actions = player.generator.integers(1, player.emulator.actions, size=plan.share).tolist()
-    for first in range(0, plan.share, _REPORTED):
-        for action in actions[first : first + _REPORTED]:
-            player.advance(action)
-        report(min(first + _REPORTED, plan.share))
+    with _opened(partial, plan, stream, arrays) as player:
+        actions = player.generator.integers(1, player.emulator.actions, size=plan.share).tolist()
+        for first in range(0, plan.share, _REPORTED):
+            for action in actions[first : first + _REPORTED]:
+                player.advance(action)
+            report(min(first + _REPORTED, plan.share))
     _mark_done(partial, plan, stream, arrays)
 
 

@@ -306,6 +306,7 @@ def test_a_layer_compiled_to_machine_code_agrees(graph: Graph) -> None:
     torch.testing.assert_close(torch.compile(layer, fullgraph=True)(graph, weight), layer(graph, weight))
 
 
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta")
 def test_what_memory_held_before_does_not_reach_a_product():
     """The operator hands torch a product that is not initialised and relies on beta = 0."""
     dense = (torch.rand(50, 40, generator=torch.Generator().manual_seed(0)) < 0.05).float()

@@ -11,6 +11,7 @@ import pytest
 
 from harness import DataError
 from harness_atari.array_folders import (
+    RowWriter,
     finish,
     only_one,
     partial_folder,
@@ -113,6 +114,21 @@ def test_a_partial_folder_can_be_taken_away(folder):
     remove_partial(folder)
     remove_partial(folder)
     assert not partial.exists()
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 10])
+def test_rows_are_written_in_their_place_a_few_at_a_time(folder, block):
+    forms = {"a": ((9, 2, 3), np.int32), "b": ((9,), np.int64)}
+    partial = partial_folder(folder, PLAN, forms)
+    rows = np.arange(30).reshape(5, 2, 3)
+    writer = RowWriter(partial, "a", forms, 3, block)
+    for row in rows:
+        writer.add(row)
+    writer.close()
+    found = writable(partial, forms)["a"]
+    assert np.array_equal(found[3:8], rows)
+    assert not found[:3].any()
+    assert not found[8:].any()
 
 
 def test_room_is_taken_on_the_disk_before_anything_is_written(folder):

@@ -281,6 +281,16 @@ def test_a_full_disk_is_noticed_before_anything_is_played(tmp_path, monkeypatch,
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".lock"] == []
 
 
+def test_a_disk_that_fails_on_the_way_is_one_sentence(tmp_path, monkeypatch):
+    def fails(self, row):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(collecting.RowWriter, "add", fails)
+    with pytest.raises(DataError, match=r"probe-s1-480 could not be written: the disk is full"):
+        collect(tmp_path, PLAN, workers=1)
+    assert open_collection(tmp_path / PLAN.name) is None
+
+
 def test_without_the_emulator_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ale_py", None)
     with pytest.raises(DataError, match="pip install"):
