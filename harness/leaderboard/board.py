@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from harness.contracts.specs import PublishedNumber
-from harness.leaderboard.families import beside, families_of
+from harness.leaderboard.families import beside, families_of, measures
 from harness.leaderboard.intervals import interval_95, mean_and_sd
 from harness.leaderboard.tables import BOARD_SCHEMA, Board, Cell, Published, Quantity, Row, Table, Unranked, Within
 from harness.ledger.identity import canonical_json, sha256_of
@@ -363,12 +363,5 @@ def _unranked(row: Row, direction: bool | None) -> Unranked | None:
 
 def _matches(number: PublishedNumber, identity: Identity, quantity: Quantity | None) -> bool:
     """Whether a published number is of this quantity: papers report the held-out part, and one number per metric."""
-    return (
-        quantity is not None
-        and quantity.of == number.of
-        and quantity.split not in ("train", "validation")
-        and number.data == identity.data.name
-        and all(identity.data.options.get(option) == value for option, value in number.data_options.items())
-        and number.evaluator == identity.evaluator.name
-        and number.metric == quantity.name
-    )
+    named = number.data == identity.data.name
+    return named and measures(number, identity.data.options, identity.evaluator.name, quantity)

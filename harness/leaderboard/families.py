@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.contracts.specs import PublishedNumber
-from harness.leaderboard.tables import Family, FamilyRow, Member, Published, Row, Table
+from harness.leaderboard.tables import Family, FamilyRow, Member, Published, Quantity, Row, Table
 from harness.ledger.identity import canonical_json, sha256_of
 from harness.names import slug
 
@@ -41,17 +41,27 @@ def beside(number: PublishedNumber, mean: float | None) -> Published:
     )
 
 
+def measures(number: PublishedNumber, options: Mapping[str, Any], evaluator: str, quantity: Quantity | None) -> bool:
+    """Whether a published number, whatever its data set, is of this quantity: papers report the held-out part.
+
+    :param options: of the data set.
+    """
+    return (
+        quantity is not None
+        and quantity.of == number.of
+        and quantity.split not in ("train", "validation")
+        and all(options.get(option) == value for option, value in number.data_options.items())
+        and number.evaluator == evaluator
+        and number.metric == quantity.name
+    )
+
+
 def _is_of(number: PublishedNumber, table: Table) -> bool:
     """Whether a number is one of a whole family, of what this table measures on one of its data sets."""
-    metric = table.metric
     return (
-        number.data.endswith(ALL)
-        and metric is not None
-        and number.data == _prefix(table) + ALL
-        and (number.evaluator, number.metric, number.of) == (table.evaluator.name, metric.name, metric.of)
-        and metric.split not in ("train", "validation")
+        number.data == _prefix(table) + ALL
         and number.feature in (None, table.feature)
-        and all(table.data.options.get(option) == value for option, value in number.data_options.items())
+        and measures(number, table.data.options, table.evaluator.name, table.metric)
     )
 
 

@@ -229,8 +229,7 @@ def _family(family: Family, sources: _Sources) -> FamilyText:
 def _member(member: Member | None, decimals: int, sources: _Sources) -> CellText:
     if member is None:
         return CellText()
-    spread = "" if member.sd is None else f" ± {_number(member.sd, decimals)}"
-    value = "" if member.mean is None else f"{_number(member.mean, decimals)}{spread} ({member.seeds})"
+    value = "" if member.mean is None else f"{_mean_sd(member, decimals)} ({member.seeds})"
     return CellText(value, tuple(_published(number, decimals, sources) for number in member.published))
 
 
@@ -356,7 +355,7 @@ def _detail(row: Row, table: Table) -> str:
     return ", ".join(words)
 
 
-def _mean_sd(row: Row, decimals: int) -> str:
+def _mean_sd(row: Row | Member, decimals: int) -> str:
     if row.mean is None:
         return ""
     return _number(row.mean, decimals) + ("" if row.sd is None else f" ± {_number(row.sd, decimals)}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -27,12 +28,8 @@ from harness.line.seeding import derive_seed, generator, isolated_randomness
 def build_dataset(entry: Entry[DataSetSpec], run: PlannedRun, context: DataContext) -> DataSet:
     """Load a data set. Raises DataError, or PluginError when its builder breaks."""
     options = resolve_options("data", entry.spec.options, run.identity.data.options)
-    try:
+    with _blaming(entry, "built"):
         dataset = entry.builder()(context, options)
-    except HarnessError:
-        raise
-    except Exception as error:
-        raise PluginError(_owner(entry), f"data set {entry.name} could not be built: {type(error).__name__}: {error}.") from error
     if not isinstance(dataset, DataSet):
         raise PluginError(_owner(entry), f"data set {entry.name} was built as {type(dataset).__name__}, not harness.DataSet.")
     return dataset
@@ -41,14 +38,19 @@ def build_dataset(entry: Entry[DataSetSpec], run: PlannedRun, context: DataConte
 def prepare_dataset(entry: Entry[DataSetSpec], options: Options, context: DataContext) -> None:
     """Make what a data set's `build` would make first. Raises DataError, or PluginError when that breaks."""
     assert entry.spec.prepare is not None
-    try:
+    with _blaming(entry, "prepared"):
         import_part(entry.spec.prepare, entry)(context, options)
+
+
+@contextmanager
+def _blaming(entry: Entry[DataSetSpec], done: str) -> Iterator[None]:
+    """Turn what a data set's own code raises into a PluginError that says what could not be `done`; errors of ours pass."""
+    try:
+        yield
     except HarnessError:
         raise
     except Exception as error:
-        raise PluginError(
-            _owner(entry), f"data set {entry.name} could not be prepared: {type(error).__name__}: {error}."
-        ) from error
+        raise PluginError(_owner(entry), f"data set {entry.name} could not be {done}: {type(error).__name__}: {error}.") from error
 
 
 def check_shape(run: PlannedRun, catalog: Catalog, description: Description) -> None:

@@ -137,13 +137,7 @@ class Trainer:
             return
         if self.stream.position == 0:
             self._epoch_sum, self._epoch_values = 0.0, 0
-        step = Step(
-            batch=self._labelled(self.stream.next()),
-            epoch=self.stream.epoch,
-            index=self.step_index,
-            generator=self.generator,
-            gather=self._gather,
-        )
+        step = self._step_on(self.stream.next(), self.generator)
         self._terms = {}
         due = [running for running in self.running if self.step_index % running.phase.every == 0]
         if any(running.stream is None for running in due):
@@ -201,14 +195,8 @@ class Trainer:
         with torch.no_grad(), isolated_randomness(seed):
             for position in range(len(batches)):
                 batch = batches[position]
-                step = Step(
-                    batch=self._labelled(batch),
-                    epoch=self.stream.epoch,
-                    index=self.step_index,
-                    generator=draws,
-                    gather=self._gather,
-                )
-                terms = self.network(partial(self.watched_phase.loss, self._shared(step)))
+                step = self._shared(self._step_on(batch, draws))
+                terms = self.network(partial(self.watched_phase.loss, step))
                 total += terms[self.watched_term].double() * len(batch)
                 samples += len(batch)
         self.objective.train()
@@ -219,6 +207,16 @@ class Trainer:
         self._newest.update(watched)
         self.log.append({"step": self.step_index, "epoch": self.stream.epoch, **watched})
         self._stopped = self.stop.observe(value, self.step_index, self.objective)
+
+    def _step_on(self, batch: Any, draws: torch.Generator) -> Step:
+        """What a loss may look at of a batch."""
+        return Step(
+            batch=self._labelled(batch),
+            epoch=self.stream.epoch,
+            index=self.step_index,
+            generator=draws,
+            gather=self._gather,
+        )
 
     def _shared(self, step: Step) -> Step:
         """The step with what its phases share of this batch."""

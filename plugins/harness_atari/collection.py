@@ -297,8 +297,12 @@ def _play_here(partial: Path, plan: Plan, streams: Sequence[int], progress: Prog
 
 def _generator(plan: Plan, label: str) -> np.random.Generator:
     """The random numbers of one console, or of the policy."""
-    digest = hashlib.sha256(f"{plan.seed}/{plan.part}/{label}".encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
+    return seeded(f"{plan.seed}/{plan.part}/{label}")
+
+
+def seeded(label: str) -> np.random.Generator:
+    """Random numbers that depend on `label` alone."""
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(label.encode()).digest()[:8], "big"))
 
 
 def _rows(plan: Plan, stream: int) -> slice:

@@ -30,6 +30,12 @@ def cross_entropy(scores: Tensor) -> Tensor:
     return math.log1p(n) - bounds.infonce(positive, rivals)
 
 
+def recognised(predicted: Tensor, latents: Tensor) -> Tensor:
+    """The cross-entropy, in nats, of recognising each of the latents [M, D] from its own prediction [M, D] by inner products."""
+    with torch.autocast(predicted.device.type, enabled=False):  # scores are too large for the 8 bits of bf16
+        return cross_entropy(predicted.float() @ latents.float().T)
+
+
 def latent_size(encoder: Encoder) -> int:
     """D of the feature "y" [D]. Raises UnfitError for an encoder without such a vector."""
     shape = encoder.feature_shapes.get("y", ())

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from harness import Encoder, Objective, ObjectiveContext, Phase, Sequences, Step
-from harness_atari.contrast import cross_entropy, latent_size
+from harness_atari.contrast import latent_size, recognised
 from harness_atari.spec_objectives import CPCOptions
 
 
@@ -53,12 +53,6 @@ class ContrastivePredictiveCoding(Objective):
             ]
         )
         return {"loss": losses.sum(), "nearest": losses[0], "farthest": losses[-1]}
-
-
-def recognised(predicted: Tensor, latents: Tensor) -> Tensor:
-    """The cross-entropy of recognising each of the latents [M, D] from its own prediction [M, D]."""
-    with torch.autocast(predicted.device.type, enabled=False):  # scores are too large for the 8 bits of bf16
-        return cross_entropy(predicted.float() @ latents.float().T)
 
 
 def build(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from harness import Encoder, Objective, ObjectiveContext, Phase, Step, TimePairs
-from harness_atari.contrast import cross_entropy, latent_size
+from harness_atari.contrast import latent_size, recognised
 from harness_atari.spec_objectives import GlobalTDIMOptions
 
 
@@ -34,9 +34,7 @@ class GlobalTemporalDIM(Objective):
     def recognition(self, step: Step) -> Mapping[str, Tensor]:
         """The cross-entropy in nats, ln B for an encoder that knows nothing."""
         earlier, later = self.encoder(step.batch.images())["y"].chunk(2)
-        predicted = self.predict(later)
-        with torch.autocast(predicted.device.type, enabled=False):  # scores are too large for the 8 bits of bf16
-            return {"loss": cross_entropy(predicted.float() @ earlier.float().T)}
+        return {"loss": recognised(self.predict(later), earlier)}
 
 
 def build(encoder: Encoder, context: ObjectiveContext, options: GlobalTDIMOptions, generator: torch.Generator) -> GlobalTemporalDIM:

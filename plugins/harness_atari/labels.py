@@ -11,7 +11,6 @@ Anand, Racah, Ozair, Bengio, Côté, Hjelm (2019), and atariari/benchmark/episod
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import UnfitError
-from harness_atari.collection import Collection
+from harness_atari.collection import Collection, seeded
 from harness_atari.games import Game
 from harness_atari.spec_data import AARI_LEGACY, BATCH, LEAST_ENTROPY
 
@@ -126,8 +125,7 @@ class _Episodes:
 
     def shuffled(self, label: str) -> Index:
         """[E] places of the episodes in an order that depends on `label` alone."""
-        seed = int.from_bytes(hashlib.sha256(label.encode()).digest()[:8], "big")
-        return np.random.default_rng(seed).permutation(len(self._starts))
+        return seeded(label).permutation(len(self._starts))
 
     def frames(self, places: Index) -> Index:
         """Numbers of all frames of the episodes at these places, ascending."""

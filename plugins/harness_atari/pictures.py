@@ -13,6 +13,7 @@ from harness import Picture, RunView
 from harness_atari.categories import CATEGORIES, categories_of
 from harness_atari.places import PixelMap, fitted_map, profiles
 from harness_atari.probe_batches import FeatureRows, shuffled_pass
+from harness_atari.ram_probe import targets
 from harness_atari.stacked_probes import Samples, Training, initial_probes, predict, train_probes
 
 MOST_FRAMES = 2000
@@ -145,17 +146,10 @@ def _said(view: RunView, names: list[str], numbers: NDArray[np.int64]) -> dict[s
     train = torch.from_numpy(view.splits.train)
     validation = torch.from_numpy(view.splits.validation if view.splits.validation is not None else view.splits.train)
     kinds = [np.unique(view.factors[name][view.splits.train]) for name in names]
-    targets = torch.stack([_classes(view.factors[name], kind) for name, kind in zip(names, kinds, strict=True)])
-    samples = Samples(features.take, targets)
+    samples = Samples(features.take, targets(np.stack([view.factors[name] for name in names]), kinds, device))
     initial = initial_probes([len(kind) for kind in kinds], features.dims, generator)
     trained = train_probes(
         initial, samples, samples, TRAINING, lambda: train[shuffled_pass(len(train), generator)], lambda: validation
     )
     said = predict(trained.probes, features.take, torch.from_numpy(numbers))
     return {name: kind[classes] for name, kind, classes in zip(names, kinds, said, strict=True)}
-
-
-def _classes(values: NDArray[np.int64], kinds: NDArray[np.int64]) -> torch.Tensor:
-    """[N] the class of each value, -1 for one that is not among the kinds."""
-    place = np.searchsorted(kinds, values).clip(max=len(kinds) - 1)
-    return torch.from_numpy(np.where(kinds[place] == values, place, -1))

@@ -6,6 +6,11 @@ from typing import Annotated, Literal
 
 from harness import EvaluatorSpec, Meta, MetricSpec, Options
 
+Classes = Annotated[
+    Literal["seen", "all"],
+    Meta(description="classes of a probe: the values that its variable has in the training part, or all 256 of a byte"),
+]
+
 
 class RamProbeOptions(Options, frozen=True, kw_only=True):
     """A linear classifier for each variable."""
@@ -18,19 +23,13 @@ class RamProbeOptions(Options, frozen=True, kw_only=True):
     patience: Annotated[
         int, Meta(ge=1, description="a probe ends after this many epochs in a row without a higher validation accuracy")
     ] = 15
-    classes: Annotated[
-        Literal["seen", "all"],
-        Meta(description="classes of a probe: the values that its variable has in the training part, or all 256 of a byte"),
-    ] = "seen"
+    classes: Classes = "seen"
 
 
 class LegacyRamProbeOptions(RamProbeOptions, frozen=True, kw_only=True):
     """The same with the classes of the paper's code."""
 
-    classes: Annotated[
-        Literal["seen", "all"],
-        Meta(description="classes of a probe: the values that its variable has in the training part, or all 256 of a byte"),
-    ] = "all"
+    classes: Classes = "all"
 
 
 def _share(name: str, description: str, *, primary: bool = False) -> MetricSpec:
