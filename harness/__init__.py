@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from harness.contracts.dataset import DataContext as DataContext
     from harness.contracts.dataset import DataSet as DataSet
     from harness.contracts.dataset import Splits as Splits
+    from harness.contracts.dataset import UserData as UserData
     from harness.contracts.encoder import Encoder as Encoder
     from harness.contracts.evaluator import Evaluator as Evaluator
     from harness.contracts.evaluator import Part as Part
@@ -100,7 +101,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "harness.adversary": ("gradient_penalty",),
     "harness.bounds": ("jsd_loss",),
     "harness.contracts.batches": ("Batch", "FramePairs", "FrameSequences", "Graph", "Images", "Labelled", "Pairs", "Vectors"),
-    "harness.contracts.dataset": ("Annotations", "DataContext", "DataSet", "Splits"),
+    "harness.contracts.dataset": ("Annotations", "DataContext", "DataSet", "Splits", "UserData"),
     "harness.contracts.encoder": ("Encoder",),
     "harness.contracts.evaluator": ("Evaluator", "Part", "Score", "Task"),
     "harness.contracts.hookspecs": ("hookimpl",),

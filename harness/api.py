@@ -21,8 +21,8 @@ from harness.ledger.runs import Plan, PlannedRun, read_run
 from harness.line.planning import Precision, Request, plan, plan_evaluation, recipe_sha256
 
 if TYPE_CHECKING:
+    from harness.contracts.dataset import UserData
     from harness.trained import TrainedRun
-    from harness.userdata import UserData
 
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -277,7 +277,7 @@ def _records(outcome: Outcome) -> Records:
 def _with_user_data(catalog: Catalog, data: UserData) -> Catalog:
     if not hasattr(data, "protocol"):
         raise UsageError(f"`data` is a {type(data).__name__}; give a name, or wrap it with harness.from_arrays or from_graph.")
-    return catalog.with_dataset(data.spec, data.build, protocols=[data.protocol])
+    return catalog.with_dataset(data.spec, data.build, protocols=[data.protocol] if data.protocol else [])
 
 
 def _seeds(seed: int | None, seeds: int | Sequence[int] | None) -> tuple[int, ...]:

@@ -6,8 +6,6 @@ The record carries the digest of the content, so that two different arrays are n
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,8 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from harness.contracts.batches import Graph
-from harness.contracts.dataset import Annotations, DataContext, DataSet, Splits
-from harness.contracts.options import Options
+from harness.contracts.dataset import Annotations, DataSet, Splits, UserData
 from harness.contracts.sources import Source
 from harness.contracts.sparse import SparseMatrix
 from harness.contracts.specs import DataSetSpec, GeneratedRecipe, Need, ProtocolSpec, Track
@@ -29,15 +26,6 @@ from harness.line.seeding import derive_seed
 
 TEST_FRACTION = 0.2
 _WHOLE = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
-
-
-@dataclass(frozen=True)
-class UserData:
-    """A data set made from the user's own values; given to `harness.run(data=...)`."""
-
-    spec: DataSetSpec
-    protocol: ProtocolSpec
-    build: Callable[[DataContext, Options], DataSet]
 
 
 def arrays(
@@ -129,7 +117,7 @@ def _userdata(
         summary="data passed in from Python",
         track=track,
         kind=source.description.kind,
-        build="harness.userdata:UserData",
+        build="harness.userdata:arrays",
         recipe=GeneratedRecipe(generator="user", settings={"content_sha256": digest}),
         protocols=("user",),
         sampling=sampling,
@@ -146,7 +134,7 @@ def _userdata(
         preprocessing="none",
         evaluators=("logistic", "knn") if labels is not None and labels.ndim == 2 else ("logistic-lbfgs", "svm", "knn"),
     )
-    return UserData(spec, protocol, lambda context, options: dataset)
+    return UserData(spec, lambda context, options: dataset, protocol)
 
 
 def _annotations(samples: int, labels: Any, train: Any, test: Any, validation: Any, content: str) -> Annotations:

@@ -57,7 +57,13 @@ REGISTRATION_HOOKS: dict[str, tuple[type[Struct], ...]] = {
 }
 """Hooks that return specs, and of which types, in the order they are called."""
 
-OBSERVER_HOOKS = ("harness_preparation_advanced", "harness_run_started", "harness_step_finished", "harness_record_written")
+OBSERVER_HOOKS = (
+    "harness_preparation_advanced",
+    "harness_run_started",
+    "harness_step_finished",
+    "harness_evaluation_advanced",
+    "harness_record_written",
+)
 """Hooks that are told what happens."""
 
 HOOKS = (*REGISTRATION_HOOKS, *OBSERVER_HOOKS)
@@ -129,6 +135,12 @@ class Plugins:
     def step_finished(self, run: PlannedRun, step: int, total: int | None, terms: Mapping[str, float]) -> None:
         """Tell the observers that training has finished `step` of at most `total` steps, with these newest loss terms."""
         self._notify("harness_step_finished", run=run, step=step, total=total, terms=MappingProxyType(dict(terms)))
+
+    def evaluation_advanced(self, run: PlannedRun, evaluator: str, feature: str, done: int, total: int, unit: str) -> None:
+        """Tell the observers that `done` of at most `total` of what an evaluator does are done, counted in `unit`."""
+        self._notify(
+            "harness_evaluation_advanced", run=run, evaluator=evaluator, feature=feature, done=done, total=total, unit=unit
+        )
 
     def record_written(self, run: PlannedRun, record: Record) -> None:
         """Tell the observers that a record was written."""

@@ -174,7 +174,8 @@ class _Lines:
         self._runs, self._begun, self._titles = len(work), 0, _titles(work)
         self._started = self._last = time.monotonic()
         self._first_step = 0
-        self._preparing: tuple[str, int] | None = None
+        self._counting: tuple[str, int] | None = None
+        """What is counted beside steps, and up to what number."""
 
     def __enter__(self) -> None: ...
 
@@ -182,15 +183,9 @@ class _Lines:
 
     @hookimpl
     def harness_preparation_advanced(self, data: str, done: int, total: int, unit: str) -> None:
-        now = time.monotonic()
-        if self._preparing != (data, total):
-            self._preparing, self._started, self._last, self._first_step = (data, total), now, now, done
+        if self._counting != (data, total):
             click.echo(f"    {data}: {total:,} {unit} to prepare", err=True)
-        if now - self._last < _LINE_EVERY_S or done <= self._first_step:
-            return
-        self._last = now
-        left = duration((now - self._started) / (done - self._first_step) * (total - done))
-        click.echo(f"    {data}: {done:,} of {total:,} {unit}, about {left} left", err=True)
+        self._count(data, done, total, unit, "of", "about")
 
     @hookimpl
     def harness_run_started(self, run: PlannedRun) -> None:
@@ -213,8 +208,24 @@ class _Lines:
         click.echo(f"    step {step:,}{f' of at most {total:,}' if total else ''}: {_terms(terms)}{left}", err=True)
 
     @hookimpl
+    def harness_evaluation_advanced(self, run: PlannedRun, evaluator: str, feature: str, done: int, total: int, unit: str) -> None:
+        self._count(f"{evaluator} on {feature}", done, total, unit, "of at most", "at most")
+
+    @hookimpl
     def harness_record_written(self, run: PlannedRun, record: Record) -> None:
+        self._counting = None
         click.echo(f"    {_outcome(record)}", err=True)
+
+    def _count(self, what: str, done: int, total: int, unit: str, of: str, about: str) -> None:
+        """A line now and then on what is counted; the clock starts with what is counted first."""
+        now = time.monotonic()
+        if self._counting != (what, total):
+            self._counting, self._started, self._last, self._first_step = (what, total), now, now, done
+        if now - self._last < _LINE_EVERY_S or done <= self._first_step:
+            return
+        self._last = now
+        left = duration((now - self._started) / (done - self._first_step) * (total - done))
+        click.echo(f"    {what}: {done:,} {of} {total:,} {unit}, {about} {left} left", err=True)
 
 
 class _Live:
@@ -239,6 +250,7 @@ class _Live:
         self._cells: TaskID = self._bars.add_task("cells", total=sum(len(each.missing) for each in work), terms="")
         self._steps: TaskID | None = None
         self._preparation: TaskID | None = None
+        self._evaluation: TaskID | None = None
 
     def __enter__(self) -> None:
         self._bars.start()
@@ -267,8 +279,18 @@ class _Live:
         self._bars.update(self._steps, completed=step, total=total, terms=_terms(terms))
 
     @hookimpl
+    def harness_evaluation_advanced(self, run: PlannedRun, evaluator: str, feature: str, done: int, total: int, unit: str) -> None:
+        self._drop_steps()
+        if self._evaluation is None:
+            self._evaluation = self._bars.add_task(unit, total=total, completed=done, terms=f"{evaluator} on {feature}")
+        self._bars.update(self._evaluation, completed=done, total=total)
+
+    @hookimpl
     def harness_record_written(self, run: PlannedRun, record: Record) -> None:
         self._drop_steps()
+        if self._evaluation is not None:
+            self._bars.remove_task(self._evaluation)
+            self._evaluation = None
         self._bars.advance(self._cells)
         if record.status != "ok":
             self._bars.console.print(_outcome(record), markup=False)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.contracts.sources import Source
+from harness.contracts.specs import DataSetSpec, ProtocolSpec
 
 
 @dataclass(frozen=True)
@@ -77,3 +78,15 @@ class DataSet:
     """What a supervised objective draws from, where `pretrain` holds samples without labels; None: `pretrain`."""
     validation: Source[Any] | None = None
     """Inputs kept from training, on which the stop rule watches its term once an epoch; None: it watches the training."""
+
+
+@dataclass(frozen=True)
+class UserData:
+    """A data set made in Python, given to `harness.run(data=...)`."""
+
+    spec: DataSetSpec
+    """Its recipe must tell its content, such as by a digest: data of one name and recipe are taken for the same."""
+    build: Callable[[DataContext, Any], DataSet]
+    """Called with the context and the options of the spec."""
+    protocol: ProtocolSpec | None = None
+    """A protocol of its own, which its spec names; None where it is judged by installed ones."""

@@ -111,6 +111,18 @@ class HookSpecs:
         """
 
     @hookspec
+    def harness_evaluation_advanced(self, run: PlannedRun, evaluator: str, feature: str, done: int, total: int, unit: str) -> None:
+        """An evaluator that takes long got further (called at most about ten times a second).
+
+        :param run: the run that is judged.
+        :param evaluator: the evaluator's name.
+        :param feature: the judged feature.
+        :param done: how much of it is done.
+        :param total: how much there is at most; an evaluator may end earlier.
+        :param unit: what is counted, such as "epochs".
+        """
+
+    @hookspec
     def harness_record_written(self, run: PlannedRun, record: Record) -> None:
         """A record was written to the store, whatever its status.
 

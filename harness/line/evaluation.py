@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ from harness.errors import EvaluationError
 from harness.ledger.records import Metric
 from harness.line.seeding import derive_seed, isolated_randomness
 
+_TOLD_EVERY_S = 0.1
+
 
 def make_task(
     spec: EvaluatorSpec,
@@ -36,6 +39,7 @@ def make_task(
     fresh_encoder: Callable[[], Encoder],
     decoder: Callable[[torch.Generator, float], nn.Module],
     modules: Mapping[str, nn.Module],
+    progress: Callable[[int, int, str], None],
 ) -> Task:
     """What an evaluator is given: the feature, and of everything else only what its spec says it needs."""
     needs = set(spec.needs)
@@ -64,7 +68,22 @@ def make_task(
         fresh_encoder=fresh_encoder if "encoder" in needs else None,
         decoder=decoder if "decoder" in needs else None,
         modules=modules if "modules" in needs else {},
+        progress=now_and_then(progress),
     )
+
+
+def now_and_then(progress: Callable[[int, int, str], None]) -> Callable[[int, int, str], None]:
+    """`progress`, told at most ten times a second."""
+    last = -math.inf
+
+    def told(done: int, total: int, unit: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _TOLD_EVERY_S:
+            last = now
+            progress(done, total, unit)
+
+    return told
 
 
 def _rows(index: NDArray[np.int64]) -> Any:

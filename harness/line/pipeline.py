@@ -209,6 +209,7 @@ class _Computation:
                 fresh_encoder=self._fresh_encoder,
                 decoder=decoder_of(self.run, self.workplace.catalog, encoder, cell.feature),
                 modules=objective.exports() if objective else {},
+                progress=partial(self.workplace.plugins.evaluation_advanced, self.run, spec.name, cell.feature),
             )
             metrics = evaluate(evaluator, spec, task)
         except StorageError:

@@ -45,6 +45,8 @@ class SuiteRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     evaluators: Names | None = None
     options: tuple[str, ...] = ()
     budget: BudgetName | None = None
+    budgets: Annotated[tuple[BudgetName, ...], Meta(min_length=1)] | None = None
+    """The budgets in which the suite has these runs; in every one by default."""
     precision: Precision = "32"
     references: bool | None = None
 
@@ -88,9 +90,15 @@ def plan_suite(
     evaluators: Sequence[str] | None = None,
     references: bool = True,
 ) -> list[Request]:
-    """The requests of a suite, data set after data set; what is given stands over what the suite says."""
+    """The requests of a suite, data set after data set; what is given stands over what the suite says.
+
+    Raises UsageError where it has none in the budget that is asked for.
+    """
     requests = []
     for run in suite.runs:
+        chosen_budget = budget or run.budget or suite.budget
+        if run.budgets is not None and chosen_budget not in run.budgets:
+            continue
         for method, data in product(_each(run.method), _each(run.data)):
             declared = suite.seeds if run.seeds is None else run.seeds
             chosen = seeds if seeds is not None else (seed,) if seed is not None else declared
@@ -105,11 +113,13 @@ def plan_suite(
                     features=run.features,
                     evaluators=tuple(evaluators) if evaluators else run.evaluators or suite.evaluators,
                     options=run.options,
-                    budget=budget or run.budget or suite.budget,
+                    budget=chosen_budget,
                     precision=run.precision,
                     references=references and own,
                 )
             )
+    if not requests:
+        raise UsageError(f"The suite has no run in budget {budget or suite.budget}.")
     names = list(dict.fromkeys(request.data for request in requests))
     return sorted(requests, key=lambda request: names.index(request.data))
 

@@ -103,6 +103,7 @@ class Collection:
     """A finished collection of T frames, mapped read-only."""
 
     folder: Path
+    plan: Plan
     content_sha256: str
     frames: Bytes | None
     """[T, 1, 210, 160]; None where only RAM and digests were kept."""
@@ -187,12 +188,14 @@ def collect_by_policy(folder: Path, plan: Plan, policy: Policy, *, progress: Pro
 
 def open_collection(folder: Path, recipe: Mapping[str, Any] | None = None) -> Collection | None:
     """The finished collection in `folder`; None where there is none, it is damaged, or it is of another recipe than this one."""
-    found = whole_folder(folder, plan_of(folder) if recipe is None else recipe, _content_sha256)
-    if found is None:
+    recipe = plan_of(folder) if recipe is None else recipe
+    found = whole_folder(folder, recipe, _content_sha256)
+    if found is None or recipe is None:
         return None
     arrays, content = found
     return Collection(
         folder=folder,
+        plan=msgspec.convert(recipe["plan"], Plan),
         content_sha256=content,
         frames=arrays.get("frames"),
         ram=arrays["ram"],

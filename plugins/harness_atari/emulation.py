@@ -80,8 +80,10 @@ class Emulator:
         minimal = self._console.getMinimalActionSet()
         self._codes: list[int] = [action.value for action in minimal]
         self._fires = ale_py.Action.FIRE in minimal
+        self.action_names = tuple(str(action.name) for action in minimal)
+        """Action 0 is NOOP and, where the game has it, 1 is FIRE."""
         self.actions = len(minimal)
-        """Number of actions. Action 0 is NOOP and, where the game has it, 1 is FIRE."""
+        """Number of actions."""
         self.frame: Bytes = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
         """[210, 160] what is seen now; the next step and the next reset write over it."""
         self._frame_words = self.frame.reshape(-1).view(np.uint64)

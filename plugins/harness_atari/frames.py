@@ -181,20 +181,29 @@ def _below(limit: Tensor, generator: torch.Generator) -> Tensor:
 
 def build_atari(context: DataContext, options: AtariOptions) -> DataSet:
     """The frames of one game: those of the probe collection are judged, training sees those of the other one."""
-    playing = game(context.settings["game"])
     training, probing = prepare_atari(context, options)
-    legacy = context.protocol == AARI_LEGACY.name
-    labels = judged(probing, playing, context.protocol, options.seed)
+    return data_set(training, probing, context, seed=options.seed, validation=options.validation, size=options.size)
+
+
+def data_set(
+    training: Collection, probing: Collection, context: DataContext, *, seed: int, validation: float, size: int | None
+) -> DataSet:
+    """The data set of two collections of a game, as the protocol of `context` wants it.
+
+    :param seed: of the split.
+    :param validation: share of the training episodes that the stop rule watches.
+    :param size: height and width of frames; None: as they are.
+    """
+    playing, protocol = game(context.settings["game"]), context.protocol
+    legacy = protocol == AARI_LEGACY.name
+    labels = judged(probing, playing, protocol, seed)
     splits = Splits(train=labels.train, validation=labels.validation, test=labels.test)
-    inputs = FrameSource(_pixels(probing, options, context.progress), probing.episodes)
-    beside = FrameSource(_pixels(training, options, context.progress), training.episodes, first=len(inputs))
-    seen, watched = (
-        beside.subset(index + len(inputs))
-        for index in pretraining(training, playing, context.protocol, options.seed, options.validation)
-    )
+    inputs = FrameSource(_pixels(probing, size, context.progress), probing.episodes)
+    beside = FrameSource(_pixels(training, size, context.progress), training.episodes, first=len(inputs))
+    seen, watched = (beside.subset(index + len(inputs)) for index in pretraining(training, playing, protocol, seed, validation))
     return DataSet(
         inputs=inputs,
-        annotations=Annotations(splits={context.protocol: splits}, factors=labels.factors),
+        annotations=Annotations(splits={protocol: splits}, factors=labels.factors),
         pretrain=LegacyFrames(seen) if legacy else seen,
         validation=None if len(watched) == 0 else LegacyFrames(watched) if legacy else watched,
         labelled=LegacyFrames(inputs.subset(labels.train)) if legacy else inputs.subset(labels.train),
@@ -212,7 +221,7 @@ def prepare_atari(context: DataContext, options: AtariOptions) -> tuple[Collecti
         )
     )
     for collection in (training, probing):
-        _pixels(collection, options, context.progress)
+        _pixels(collection, options.size, context.progress)
     return training, probing
 
 
@@ -236,6 +245,6 @@ def prepare_atari_ram(context: DataContext, options: AtariLabelOptions) -> Colle
     return collect(context.cache, plan, progress=context.progress)
 
 
-def _pixels(collection: Collection, options: AtariOptions, progress: Progress) -> Any:
+def _pixels(collection: Collection, size: int | None, progress: Progress) -> Any:
     """[T, 1, H, W] uint8 frames in the size that is asked for."""
-    return collection.frames if options.size is None else shrunk_frames(collection, options.size, progress)
+    return collection.frames if size is None else shrunk_frames(collection, size, progress)

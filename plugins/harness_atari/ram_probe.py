@@ -96,36 +96,51 @@ class RamProbe(Evaluator):
     def _trained(self, task: Task, train: Frames, held_out: Frames, test: Frames) -> Said:
         """Train a probe for every variable that varies in the training part; what it and the others say."""
         generator = task.generator()
-        seen = [np.unique(values) for values in train.values]
-        # A variable that has one value in training has it always, as far as a probe can learn.
-        trained = np.flatnonzero([len(values) > 1 for values in seen])
-        classes = [seen[variable] if self.options.classes == "seen" else np.arange(VALUES) for variable in trained]
+        classes = self._classes(train)
+        trained = list(classes)
         shown, judged_by, tested = self._rows(task, train, held_out, test, generator)
         rows = tested()
         said = constant(train, rows.cpu().numpy())
-        if not len(trained):
+        if not trained:
             return said
+        fit, validation = (
+            Samples(part.features.take, targets(part.values[trained], list(classes.values()), task.device))
+            for part in (train, held_out)
+        )
         found = train_probes(
-            initial_probes([len(values) for values in classes], train.features.dims, generator),
-            Samples(train.features.take, targets(train.values[trained], classes, task.device)),
-            Samples(held_out.features.take, targets(held_out.values[trained], classes, task.device)),
-            Training(
-                lr=self.options.lr,
-                epochs=self.options.epochs,
-                batch_size=self.options.batch_size,
-                patience=self.options.patience,
-                judged=self.judged,
-            ),
+            initial_probes([len(values) for values in classes.values()], train.features.dims, generator),
+            fit,
+            validation,
+            self._training(),
             shown,
             judged_by,
+            lambda done, total: task.progress(done, total, "epochs"),
         )
         if not all(bool(tensor.isfinite().all()) for probe in found.probes for tensor in probe):
             raise EvaluationError(f"{self.name} diverged on feature {task.feature!r}; lower evaluator.{self.name}.lr.")
         numbers = predict(found.probes, test.features.take, rows)
-        for place, variable in enumerate(trained):
-            said.values[variable] = classes[place][numbers[place]]
+        for place, (variable, its) in enumerate(classes.items()):
+            said.values[variable] = its[numbers[place]]
             said.selected[variable] = {"epoch": int(found.epoch[place]), "epochs": int(found.epochs[place])}
         return said
+
+    def _classes(self, train: Frames) -> dict[int, NDArray[np.int64]]:
+        """The values that are told apart, ascending, of each variable that has more than one in the training part.
+
+        A variable that has one value there has it always, as far as a classifier can learn.
+        """
+        seen = {variable: np.unique(values) for variable, values in enumerate(train.values)}
+        every = np.arange(VALUES)
+        return {variable: its if self.options.classes == "seen" else every for variable, its in seen.items() if len(its) > 1}
+
+    def _training(self) -> Training:
+        return Training(
+            lr=self.options.lr,
+            epochs=self.options.epochs,
+            batch_size=self.options.batch_size,
+            patience=self.options.patience,
+            judged=self.judged,
+        )
 
     def _rows(
         self, task: Task, train: Frames, held_out: Frames, test: Frames, generator: torch.Generator

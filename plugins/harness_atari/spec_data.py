@@ -41,6 +41,16 @@ _FRAMES = Meta(ge=8, multiple_of=EMULATORS)
 # ------------------------------------------------------------------------------------------------------ options
 
 
+Validation = Annotated[
+    Annotated[float, Meta(ge=0, le=0.9)],
+    Meta(description="share of the training episodes that the stop rule watches instead; 0: none"),
+]
+FrameSize = Annotated[
+    Literal[84] | None,
+    Meta(description="height and width that frames are brought to by averaging over areas; none: 210 x 160 as they are"),
+]
+
+
 class AtariOptions(Options, frozen=True, kw_only=True):
     """Options of the Atari games."""
 
@@ -50,13 +60,8 @@ class AtariOptions(Options, frozen=True, kw_only=True):
     probe_frames: Annotated[
         Annotated[int, _FRAMES], Meta(description="frames to judge it on, from other episodes, before short ones are dropped")
     ] = 50_000
-    validation: Annotated[
-        float, Meta(ge=0, le=0.9, description="share of the training episodes that the stop rule watches instead; 0: none")
-    ] = 0.2
-    size: Annotated[
-        Literal[84] | None,
-        Meta(description="height and width that frames are brought to by averaging over areas; none: 210 x 160 as they are"),
-    ] = None
+    validation: Validation = 0.2
+    size: FrameSize = None
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1, description="of the random agent, of the console and of the split")] = 42
 
 
@@ -68,9 +73,11 @@ class AtariLabelOptions(Options, frozen=True, kw_only=True):
 
 
 _PROBE_BUDGETS: dict[str, dict[str, Any]] = {"fast": {"probe_frames": 15_000}, "smoke": {"probe_frames": 4_000}}
+BUDGETS_OF_PLAYED: dict[str, dict[str, Any]] = {"fast": {"validation": 0.0}, "smoke": {"validation": 0.0}}
+"""Of frames that are there already: their number is what it is."""
 _BUDGETS: dict[str, dict[str, Any]] = {
-    "fast": {"pretrain_frames": 20_000, **_PROBE_BUDGETS["fast"], "validation": 0.0},
-    "smoke": {"pretrain_frames": 4_000, **_PROBE_BUDGETS["smoke"], "validation": 0.0},
+    "fast": {"pretrain_frames": 20_000, **_PROBE_BUDGETS["fast"], **BUDGETS_OF_PLAYED["fast"]},
+    "smoke": {"pretrain_frames": 4_000, **_PROBE_BUDGETS["smoke"], **BUDGETS_OF_PLAYED["smoke"]},
 }
 
 # ---------------------------------------------------------------------------------------------------- protocols

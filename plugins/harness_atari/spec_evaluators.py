@@ -76,4 +76,14 @@ RAM_PROBE_LEGACY = EvaluatorSpec(
     tracks=("atari",),
 )
 
-EVALUATORS: list[EvaluatorSpec] = [RAM_PROBE, RAM_PROBE_LEGACY]
+RAM_SUPERVISED = EvaluatorSpec(
+    name="ram-supervised",
+    summary="An encoder of its own for each RAM variable, trained by the variable's values; F1 by category.",
+    build="harness_atari.ram_supervised:SupervisedRam",
+    needs=("factors", "inputs", "encoder"),
+    metrics=METRICS,
+    options=RamProbeOptions,
+    tracks=("atari",),
+)
+
+EVALUATORS: list[EvaluatorSpec] = [RAM_PROBE, RAM_PROBE_LEGACY, RAM_SUPERVISED]

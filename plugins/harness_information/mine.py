@@ -87,7 +87,8 @@ class Mine(Evaluator):
         assert task.inputs is not None  # the spec needs "inputs"
         network = Statistics(input_shape(task.inputs.description), len(scale[0]), self.options).to(task.device)
         trainer, generator = _Trainer(network, self.options), task.generator()
-        for _, batch in zip(range(self.options.steps), self._drawn(task, generator), strict=False):
+        for step, batch in zip(range(self.options.steps), self._drawn(task, generator), strict=False):
+            task.progress(step, self.options.steps, "steps")
             trainer.step(inputs_of(batch), train.of(batch), drawn_shifts(len(batch), self.options.marginals, generator))
         found = self._read(task, network, test, generator)
         if not all(math.isfinite(number) for pair in found for number in pair):

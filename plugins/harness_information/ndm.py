@@ -57,7 +57,8 @@ class Ndm(Evaluator):
         network = stacked_mlp(2 * options.restarts, (dims, *HIDDEN, 1)).to(task.device)
         optimiser = torch.optim.Adam(network.parameters(), lr=options.lr, fused=True)
         schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, options.milestones, gamma=0.1)
-        for _ in range(options.steps):
+        for step in range(options.steps):
+            task.progress(step, options.steps, "steps")
             rows = torch.randperm(len(train), generator=generator, device=generator.device)[: options.batch_size]
             y = train[rows.to(task.device)]
             optimiser.zero_grad()

@@ -117,7 +117,8 @@ class SelfConsistency(Evaluator):
         critics = StackedCritics(len(problems), len(self.options.bounds), 2 * math.prod(shape), self.options).to(task.device)
         optimiser = torch.optim.Adam(critics.parameters(), lr=self.options.lr, fused=True)
         drawn = self._batches(task, task.train, generator, forever=True)
-        for _, (images, others) in zip(range(self.options.steps), drawn, strict=False):
+        for step, (images, others) in zip(range(self.options.steps), drawn, strict=False):
+            task.progress(step, self.options.steps, "steps")
             scores = critics(*_stacked(problems, images, others, dropped))
             bounds = [
                 TRAINED_BY[bound](own.diagonal()[:, None], off_diagonal(own))

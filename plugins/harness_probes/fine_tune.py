@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -42,7 +43,8 @@ class FineTune(Evaluator):
         drawn, held_out, judged = (InputBatches(inputs, rows, task.device) for rows in (fit, validation, test))
         net = OnEncoder(task.fresh_encoder(), task.feature, task.classes, self.options).to(task.device)
         generator = task.generator()
-        epoch = train_to_best(net, self.options, lambda: drawn.shuffled(self.options.batch_size, generator), held_out.in_order)
+        shown = partial(drawn.shuffled, self.options.batch_size, generator)
+        epoch = train_to_best(net, self.options, shown, held_out.in_order, task.progress)
         require_finite(net, "fine-tune", task.feature)
         return [Score(name="accuracy", value=accuracy(net, judged.in_order()), selected={"epoch": epoch})]
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,9 +51,8 @@ class MlpProbe(Evaluator):
         accuracies, epochs = [], []
         for _ in range(self.options.restarts):
             net = small_net(drawn.dims, task.classes, self.options).to(task.device)
-            epochs.append(
-                train_to_best(net, self.options, lambda: drawn.shuffled(self.options.batch_size, generator), held_out.in_order)
-            )
+            shown = partial(drawn.shuffled, self.options.batch_size, generator)
+            epochs.append(train_to_best(net, self.options, shown, held_out.in_order, task.progress))
             require_finite(net, "mlp", task.feature)
             accuracies.append(accuracy(net, judged.in_order()))
         several = len(accuracies) > 1
@@ -87,6 +87,7 @@ class PaperMlp(Evaluator):
         schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, self.options.milestones, gamma=0.1)
         accuracies = []
         for epoch in range(self.options.epochs):
+            task.progress(epoch, self.options.epochs, "epochs")
             train_epoch(net, optimiser, drawn.shuffled(self.options.batch_size, generator))
             schedule.step()
             if epoch >= self.options.epochs - self.options.averaged:
@@ -163,7 +164,11 @@ def accuracy(net: nn.Module, batches: Batches) -> float:
 
 
 def train_to_best(
-    net: nn.Module, options: MlpOptions | FineTuneOptions, drawn: Callable[[], Batches], validation: Callable[[], Batches]
+    net: nn.Module,
+    options: MlpOptions | FineTuneOptions,
+    drawn: Callable[[], Batches],
+    validation: Callable[[], Batches],
+    progress: Callable[[int, int, str], None],
 ) -> int:
     """Train at each learning rate until the validation accuracy no longer rises, the next going on from the best weights so far.
 
@@ -176,6 +181,7 @@ def train_to_best(
         optimiser = torch.optim.Adam(net.parameters(), lr=lr, fused=True)
         stale = 0
         for _ in range(options.epochs):
+            progress(epoch, options.epochs * len(options.lr), "epochs")
             train_epoch(net, optimiser, drawn())
             epoch, stale = epoch + 1, stale + 1
             found = accuracy(net, validation())

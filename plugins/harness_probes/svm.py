@@ -11,7 +11,7 @@ by the duality gap. Large features are held once, in float32.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,19 +40,23 @@ class SvmProbe(Evaluator):
         if len(self.options.C) == 1:
             [C], start = self.options.C, None
         else:
-            C, start = self._choose(*fit_and_validation_rows(task, train))
+            C, start = self._choose(*fit_and_validation_rows(task, train), task.progress)
         machines = _Machines(train)
         weights = machines.fit(C, self.options.max_iter, start)
         return [Score(name="accuracy", value=machines.accuracy(weights, test), selected={"C": C})]
 
-    def _choose(self, fit: LabelledRows, validation: LabelledRows) -> tuple[float, NDArray[np.float64]]:
+    def _choose(
+        self, fit: LabelledRows, validation: LabelledRows, progress: Callable[[int, int, str], None]
+    ) -> tuple[float, NDArray[np.float64]]:
         """The C with the best accuracy on `validation`, of equals the smallest, and its weights."""
         require_classes(fit, "svm")
         machines = _Machines(fit)
         grid = sorted(self.options.C)
         fitted: list[NDArray[np.float64]] = []
         for C in grid:
+            progress(len(fitted), len(grid) + 1, "fits")
             fitted.append(machines.fit(C, self.options.max_iter, fitted[-1] if fitted else None))
+        progress(len(grid), len(grid) + 1, "fits")  # the last is that of the whole training part
         best = int(np.argmax([machines.accuracy(weights, validation) for weights in fitted]))
         return grid[best], fitted[best]
 

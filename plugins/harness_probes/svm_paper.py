@@ -30,7 +30,8 @@ class PaperSvm(Evaluator):
         train, test = labelled_samples(task, task.train, "training"), labelled_samples(task, task.test, "test")
         require_classes(train, "svm-paper")
         accuracies, converged = [], 0
-        for seed in np.random.SeedSequence(task.seed).generate_state(self.options.runs).tolist():
+        for run, seed in enumerate(np.random.SeedSequence(task.seed).generate_state(self.options.runs).tolist()):
+            task.progress(run, self.options.runs, "runs of the solver")
             with warnings.catch_warnings(record=True) as caught:  # stopping unconverged is part of this recipe
                 warnings.simplefilter("always", ConvergenceWarning)
                 # Newer versions of scikit-learn choose the solver by the shape; the primal one would make all runs the same.

@@ -10,7 +10,7 @@ generator.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -49,7 +49,7 @@ class Reconstruction(Evaluator):
         require_fit(task, task.test, "test")
         inputs = task.inputs.to(task.device)
         decoder = task.decoder(torch.Generator().manual_seed(task.seed), self.options.decoder_scale).to(task.device)
-        train(decoder, FeatureImagePairs(task.train, inputs, task.device), self.options, task.generator())
+        train(decoder, FeatureImagePairs(task.train, inputs, task.device), self.options, task.generator(), task.progress)
         if not all(bool(tensor.isfinite().all()) for tensor in decoder.state_dict().values()):
             raise EvaluationError(f"reconstruction diverged on feature {task.feature!r}; lower evaluator.reconstruction.lr.")
         found = compare(decoder, FeatureImagePairs(task.test, inputs, task.device), value_range, self.options.window, scales)
@@ -74,12 +74,19 @@ class Reconstruction(Evaluator):
         return description.value_range, scales_that_fit(side, window)
 
 
-def train(decoder: nn.Module, pairs: FeatureImagePairs, options: ReconstructionOptions, generator: torch.Generator) -> None:
+def train(
+    decoder: nn.Module,
+    pairs: FeatureImagePairs,
+    options: ReconstructionOptions,
+    generator: torch.Generator,
+    progress: Callable[[int, int, str], None],
+) -> None:
     """Lower ||x - decoded||², summed over an image's pixels and channels and averaged over the batch, by Adam."""
     optimiser = torch.optim.Adam(decoder.parameters(), lr=options.lr, betas=(0.5, 0.999), fused=True)
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, options.milestones, gamma=0.1)
     decoder.train()
-    for _ in range(options.epochs):
+    for epoch in range(options.epochs):
+        progress(epoch, options.epochs, "epochs")
         for features, pixels in pairs.shuffled(options.batch_size, generator):
             optimiser.zero_grad()
             loss = (pixels - decoder(features)).square().sum() / len(pixels)

@@ -103,6 +103,11 @@ def harness_preparation_advanced(data, done, total, unit):
 
 
 @hookimpl
+def harness_evaluation_advanced(run, evaluator, feature, done, total, unit):
+    told.append(("evaluation_advanced", run, evaluator, feature, done, total, unit))
+
+
+@hookimpl
 def harness_step_finished(run, step, total, terms):
     told.append(("step_finished", run, step, total, dict(terms)))
 

@@ -356,11 +356,13 @@ def test_observers_are_told_in_the_words_of_the_hooks(load):
     plugins.preparation_advanced("pong", 2, 5, "frames")
     plugins.run_started(run)
     plugins.step_finished(run, 3, None, {"train/loss": 0.5})
+    plugins.evaluation_advanced(run, "svm", "y", 1, 4, "fits")
     plugins.record_written(run, record)
     assert sys.modules["healthy_plugin"].told == [
         ("preparation_advanced", "pong", 2, 5, "frames"),
         ("run_started", run),
         ("step_finished", run, 3, None, {"train/loss": 0.5}),
+        ("evaluation_advanced", run, "svm", "y", 1, 4, "fits"),
         ("record_written", record),
     ]
 

@@ -217,6 +217,25 @@ def test_a_plan_without_a_store_has_nothing_done(work, tmp_path):
     assert [len(each.missing) for each in found] == [1, 1]
 
 
+def test_plain_lines_tell_of_a_long_evaluation(work, capsys, monkeypatch):
+    clock = iter([0.0, 0.0, 4.0, 20.0])
+    monkeypatch.setattr(display.time, "monotonic", lambda: next(clock))
+    lines = display._Lines(work)
+    for done in (0, 20, 100):
+        lines.harness_evaluation_advanced(run=work[0].run, evaluator="mlp", feature="y", done=done, total=400, unit="epochs")
+    assert capsys.readouterr().err == "    mlp on y: 100 of at most 400 epochs, at most 60 s left\n"
+
+
+def test_a_bar_tells_of_a_long_evaluation_until_its_record_is_written(work):
+    live = display._Live(work)
+    live.harness_evaluation_advanced(run=work[0].run, evaluator="mlp", feature="y", done=5, total=400, unit="epochs")
+    live.harness_evaluation_advanced(run=work[0].run, evaluator="mlp", feature="y", done=9, total=400, unit="epochs")
+    (bar,) = (task for task in live._bars.tasks if task.description == "epochs")
+    assert (bar.completed, bar.total, bar.fields["terms"]) == (9, 400, "mlp on y")
+    live.harness_record_written(run=work[0].run, record=SimpleNamespace(status="ok"))
+    assert [task.description for task in live._bars.tasks] == ["cells"]
+
+
 def test_plain_lines_tell_of_a_long_preparation(work, capsys, monkeypatch):
     clock = iter([0.0, 0.0, 4.0, 20.0])
     monkeypatch.setattr(display.time, "monotonic", lambda: next(clock))

@@ -8,6 +8,7 @@ import torch
 
 from harness import Annotations, EvaluatorSpec, MetricSpec, Part, Score, Splits, Task, VectorSource
 from harness.errors import EvaluationError
+from harness.line import evaluation
 from harness.line.evaluation import check_scores, evaluate, make_task, number_of_classes
 
 SPEC = EvaluatorSpec(
@@ -110,6 +111,7 @@ def task_with(*needs, splits=None, labels=None, **changes):
         "fresh_encoder": lambda: "encoder",
         "decoder": lambda generator, scale: f"decoder times {scale}",
         "modules": {"decoder": "module"},
+        "progress": lambda *told: None,
     }
     splits = splits or Splits(train=np.arange(0, 8), validation=np.arange(8, 10), test=np.arange(10, 12))
     array = np.arange(24.0).reshape(12, 2)
@@ -162,6 +164,15 @@ def test_what_an_evaluator_needs_is_there_and_nothing_else(need, given):
         "modules": bool(task.modules),
     }
     assert [name for name, there in others.items() if there] == [need]
+
+
+def test_progress_is_told_at_most_ten_times_a_second(monkeypatch):
+    clock, told = iter([0.0, 0.05, 0.11, 0.2, 0.3]), []
+    monkeypatch.setattr(evaluation.time, "monotonic", lambda: next(clock))
+    task = task_with(progress=lambda *progress: told.append(progress))
+    for step in range(5):
+        task.progress(step, 5, "steps")
+    assert told == [(0, 5, "steps"), (2, 5, "steps"), (4, 5, "steps")]
 
 
 def test_parts_hold_their_own_rows():

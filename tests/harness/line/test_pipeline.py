@@ -944,6 +944,22 @@ def test_a_data_set_is_told_the_protocol_and_tells_how_far_it_is(toy):
     assert seen == [("blobs", 1, 2, "blobs")]
 
 
+def test_an_evaluator_tells_how_far_it_is(toy):
+    seen = []
+
+    class Listening:
+        @hookimpl
+        def harness_evaluation_advanced(self, run, evaluator, feature, done, total, unit):
+            seen.append((run.identity.method.name, evaluator, feature, done, total, unit))
+
+    def act(task):
+        task.progress(1, 3, "tries")
+        return [Score(name="accuracy", value=50.0)]
+
+    toy.with_evaluator("trying", act).run(references=False, evaluators=("trying",), observer=Listening())
+    assert seen == [("squeeze", "trying", "y", 1, 3, "tries")]
+
+
 def test_what_a_suite_collects_is_freed_after_the_last_run_of_its_data_set(toy):
     contexts = []
     made, _ = collecting(toy, contexts)

@@ -74,6 +74,22 @@ def test_the_command_line_stands_over_both(toy, suite):
     assert not any(request.references for request in requests)
 
 
+def test_runs_of_other_budgets_are_left_out(toy, tmp_path):
+    path = tmp_path / "suite.toml"
+    runs = ['method = "any"\ndata = "blobs"\n', 'method = "squeeze"\ndata = "blobs"\nbudgets = ["paper"]\n']
+    path.write_text("\n[[runs]]\n".join(['summary = "s"', *runs]), encoding="utf-8")
+    declared = read_suite(str(path), toy.catalog)
+    assert [request.method for request in plan_suite(declared)] == ["any", "squeeze"]
+    assert [request.method for request in plan_suite(declared, budget="fast")] == ["any"]
+
+
+def test_a_suite_without_a_run_in_the_budget_is_refused(toy, tmp_path):
+    path = tmp_path / "suite.toml"
+    path.write_text('summary = "s"\n[[runs]]\nmethod = "any"\ndata = "blobs"\nbudgets = ["paper"]\n', encoding="utf-8")
+    with pytest.raises(UsageError, match=r"The suite has no run in budget smoke\."):
+        plan_suite(read_suite(str(path), toy.catalog), budget="smoke")
+
+
 def test_one_seed_may_be_asked_for(toy, suite):
     assert {request.seeds for request in plan_suite(read_suite(suite, toy.catalog), seed=5)} == {(5,)}
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from harness import UnfitError
-from harness_atari.collection import Collection
+from harness_atari.collection import Collection, Plan
 from harness_atari.games import Game, game
 from harness_atari.labels import entropy_nats, judged, pretraining
 
+PLAN = Plan(game="pong", part="probe", frames=8, seed=0)
 GAME = Game(name="snake", rom_sha256="", in_paper=False, variables={"head_x": 3, "tail_y": [5, 7]})
 BOTH = pytest.mark.parametrize("protocol", ["aari", "aari-legacy"])
 
@@ -21,7 +22,7 @@ def made(lengths, seed=0):
     rng, total = np.random.default_rng(seed), sum(lengths)
     starts = np.repeat(np.cumsum([0, *lengths[:-1]]), lengths)
     ram, step_ram = (rng.integers(0, 256, (total, 128), dtype=np.uint8) for _ in range(2))
-    return Collection(Path(), "", None, ram, step_ram, starts, np.arange(total, dtype=np.uint64) + 1000)
+    return Collection(Path(), PLAN, "", None, ram, step_ram, starts, np.arange(total, dtype=np.uint64) + 1000)
 
 
 def episodes_of(collection, index):

@@ -145,7 +145,7 @@ def test_the_best_epoch_is_found_on_the_validation_part(monkeypatch):
     monkeypatch.setattr(ram_probe, "train_probes", lambda *given: calls.append(given) or real(*given))
     task = make_task()
     judged(task)
-    [(_, train, validation, _, shown, judged_by)] = calls
+    [(_, train, validation, _, shown, judged_by, _)] = calls
     assert sorted(shown().tolist()) == list(range(300))
     assert judged_by().tolist() == list(range(100))
     assert train.targets.shape == (4, 300)

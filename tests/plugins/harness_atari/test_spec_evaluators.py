@@ -13,8 +13,8 @@ from harness import Evaluator
 from harness_atari.spec_evaluators import EVALUATORS, RAM_PROBE, RAM_PROBE_LEGACY
 
 
-def test_there_is_one_for_each_protocol():
-    assert [spec.name for spec in EVALUATORS] == ["ram-probe", "ram-probe-legacy"]
+def test_there_is_one_for_each_protocol_and_one_that_trains_encoders():
+    assert [spec.name for spec in EVALUATORS] == ["ram-probe", "ram-probe-legacy", "ram-supervised"]
 
 
 @pytest.mark.parametrize("spec", EVALUATORS, ids=lambda spec: spec.name)
@@ -54,9 +54,9 @@ def test_the_defaults_are_the_paper_s():
     assert RAM_PROBE_LEGACY.options().classes == "all"
 
 
-def test_constant_features_are_judged_and_only_the_legacy_probe_looks_at_inputs():
+def test_constant_features_are_judged_and_the_probe_looks_at_no_inputs():
     assert all(spec.judges_constants and spec.tracks == ("atari",) for spec in EVALUATORS)
-    assert [spec.needs for spec in EVALUATORS] == [("factors",), ("factors", "inputs")]
+    assert [spec.needs for spec in EVALUATORS] == [("factors",), ("factors", "inputs"), ("factors", "inputs", "encoder")]
 
 
 @pytest.mark.parametrize("values", [{"lr": 0}, {"epochs": 0}, {"batch_size": 0}, {"patience": 0}, {"classes": "none"}])

@@ -18,7 +18,8 @@ PUBLISHED = harness_published()
 
 def test_there_is_a_number_for_every_game_and_method_under_both_protocols():
     by_game = [number for number in PUBLISHED if number.data.startswith("atari:") and number.data != "atari:*" and not number.of]
-    assert len(by_game) == 2 * 22 * 7
+    # The supervised column stands beside one row more.
+    assert len(by_game) == 2 * 22 * 7 + 22
     assert len({(number.data, number.method, number.evaluator) for number in by_game}) == len(by_game)
 
 
@@ -30,6 +31,15 @@ def test_the_published_means_are_those_of_the_published_games(column, method):
 @pytest.mark.parametrize("name", _GAMES)
 def test_every_game_is_one_of_the_papers(name):
     assert game(name).in_paper
+
+
+def test_the_papers_supervised_rows_train_an_encoder_for_each_variable():
+    found = {
+        (number.method, number.evaluator): number for number in PUBLISHED if number.data == "atari:pong" and number.value == 0.87
+    }
+    assert set(found) == {("random", "ram-supervised"), ("supervised", "ram-probe"), ("supervised", "ram-probe-legacy")}
+    assert {number.distance for number in found.values()} == {"near"}
+    assert "an encoder for each variable, we one for all" in found["supervised", "ram-probe"].note
 
 
 def test_what_numbers_are_of_exists():
@@ -47,7 +57,7 @@ def test_what_numbers_are_of_exists():
 def test_every_suite_is_there_and_names_games_and_methods(suite):
     package, _, inside = suite.path.partition(":")
     text = resources.files(package).joinpath(inside).read_text()
-    known = {method.name for method in harness_methods()} | {"vae", "supervised", "majority"}
+    known = {method.name for method in harness_methods()} | {"vae", "supervised", "random", "majority"}
     for run in tomllib.loads(text)["runs"]:
         assert set([run["method"]] if isinstance(run["method"], str) else run["method"]) <= known
         assert all(game(name.partition(":")[2]).in_paper for name in run["data"])

@@ -263,7 +263,7 @@ def test_labels_too_few_for_a_validation_part_are_an_error(make_task, blobs):
 def scripted(monkeypatch):
     """`train_to_best` of a net that counts its epochs, with these validation accuracies one after the other.
 
-    Gives the best epoch, the epochs trained in all, the learning rate of each, and the count the net ends with.
+    Gives the best epoch, the learning rate of each epoch, and the count the net ends with; progress is told before every epoch.
     """
 
     def run(accuracies, **options):
@@ -278,7 +278,9 @@ def scripted(monkeypatch):
         script = iter(accuracies)
         monkeypatch.setattr(mlp, "train_epoch", count)
         monkeypatch.setattr(mlp, "accuracy", lambda net, batches: next(script))
-        best = train_to_best(net, MlpOptions(**options), list, list)
+        told = []
+        best = train_to_best(net, MlpOptions(**options), list, list, lambda *progress: told.append(progress))
+        assert told == [(epoch, options["epochs"] * len(options["lr"]), "epochs") for epoch in range(len(rates))]
         return best, rates, net.bias.item()
 
     return run
