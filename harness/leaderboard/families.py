@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from harness.contracts.specs import PublishedNumber
@@ -79,11 +79,16 @@ def _family(tables: Sequence[Table], numbers: Sequence[PublishedNumber]) -> Fami
     one = tables[0]
     assert one.metric is not None  # `_is_of` sees to it
     whole = [number for number in numbers if _is_of(number, one)]
+    averaged = {
+        number.data
+        for number in numbers
+        if number.evaluator == one.evaluator.name and number.data.startswith(_prefix(one) + ":") and not number.data.endswith(ALL)
+    }
     rows: dict[str, dict[str, Row]] = defaultdict(dict)
     for table in tables:
         for row in table.rows:
             rows[row.recipe][table.data.name] = row
-    ours = [_row(found, whole) for found in rows.values()]
+    ours = [_row(found, whole, averaged) for found in rows.values()]
     methods = {row.method for row in ours}
     direction = one.metric.higher_is_better
     return Family(
@@ -99,11 +104,16 @@ def _family(tables: Sequence[Table], numbers: Sequence[PublishedNumber]) -> Fami
     )
 
 
-def _row(found: Mapping[str, Row], whole: Iterable[PublishedNumber]) -> FamilyRow:
-    """One recipe's row out of its rows by data set."""
+def _row(found: Mapping[str, Row], whole: Iterable[PublishedNumber], averaged: Set[str]) -> FamilyRow:
+    """One recipe's row out of its rows by data set.
+
+    :param averaged: the data sets that have published numbers of their own: a mean over fewer of them is not compared with the
+        published one.
+    """
     one = next(iter(found.values()))
     means = [row.mean for row in found.values() if row.mean is not None]
     mean = statistics.fmean(means) if means else None
+    compared = mean if averaged <= {name for name, row in found.items() if row.mean is not None} else None
     return FamilyRow(
         recipe=one.recipe,
         method=one.method,
@@ -116,7 +126,7 @@ def _row(found: Mapping[str, Row], whole: Iterable[PublishedNumber]) -> FamilyRo
         },
         mean=mean,
         count=len(means),
-        published=tuple(beside(number, mean) for number in whole if number.method == one.method),
+        published=tuple(beside(number, compared) for number in whole if number.method == one.method),
     )
 
 

@@ -27,6 +27,7 @@ from harness import (
     VectorSource,
 )
 from harness_atari.collection import Collection, Plan, Progress, collect
+from harness_atari.episode_draws import below, draw_places
 from harness_atari.games import Game, game
 from harness_atari.labels import judged, pretraining
 from harness_atari.shrinking import shrunk_frames
@@ -104,11 +105,10 @@ class LegacyFrames(Source[FrameBatch]):
 
         :param places: [E] how many of the first frames of each episode can be drawn; none of those with 0.
         """
-        able = places.nonzero().squeeze(1)
-        if able.shape[0] == 0:
+        if not places.any():
             raise UnfitError("No episode is long enough to draw such runs of frames from; ask for shorter runs or for more frames.")
-        episode = able[_below(torch.full((count,), able.shape[0]), generator)]
-        return episode, self._starts[episode] + _below(places[episode], generator)
+        episode, step = draw_places(places, count, generator)
+        return episode, self._starts[episode] + step
 
     def _pairs(self, offset: int, other: bool, batch_size: int, generator: torch.Generator) -> Epoch[FrameBatch]:
         if offset < 0:
@@ -116,7 +116,7 @@ class LegacyFrames(Source[FrameBatch]):
         episode, second = self._draw(len(self), self._lengths, generator)
         start, length = self._starts[episode], self._lengths[episode]
         first = start + (second - start - offset) % length
-        beside = start + _below(length, generator) if other else None
+        beside = start + below(length, generator) if other else None
 
         def gather(draws: Tensor) -> FramePairs:
             return FramePairs(
@@ -168,12 +168,6 @@ class _FullBatches(Epoch[FrameBatch]):
             raise IndexError(f"The epoch has batches 0 to {len(self) - 1}, not {position}.")
         start = position * self._batch_size
         return self._gather(self._draws[start : start + self._batch_size])
-
-
-def _below(limit: Tensor, generator: torch.Generator) -> Tensor:
-    """Whole numbers, each from 0 to `limit` [n] - 1 with equal probability."""
-    uniform = torch.rand(limit.shape[0], generator=generator, device=generator.device, dtype=torch.float64)
-    return (uniform.cpu() * limit).long()
 
 
 # ------------------------------------------------------------------------------------------------------ data sets

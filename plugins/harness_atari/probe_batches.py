@@ -1,4 +1,4 @@
-"""Which frames a probe is shown, and their features: passes in random order, or random frames of random episodes."""
+"""The features of a part as a probe is shown them, batch by batch."""
 
 from __future__ import annotations
 
@@ -70,26 +70,3 @@ def shuffled_pass(n: int, generator: torch.Generator) -> Tensor:
 def whole_batches(n: int, batch_size: int) -> int:
     """The samples of n that fill whole batches, or n where they fill none."""
     return n - n % batch_size or n
-
-
-class EpisodeDraws:
-    """Random frames of random episodes, both with replacement: a frame of a short episode is drawn more often than one of a long.
-
-    :param episodes: [n] the episode of each row.
-    """
-
-    def __init__(self, episodes: NDArray[np.int64], device: torch.device) -> None:
-        _, number, lengths = np.unique(episodes, return_inverse=True, return_counts=True)
-        self._rows = torch.from_numpy(np.argsort(number, kind="stable")).to(device)
-        self._lengths = torch.from_numpy(lengths).to(device)
-        self._starts = self._lengths.cumsum(0) - self._lengths
-
-    def draw(self, draws: int, generator: torch.Generator) -> Tensor:
-        """[draws] row numbers.
-
-        :param generator: one on the device.
-        """
-        device = generator.device
-        episode = torch.randint(len(self._lengths), (draws,), generator=generator, device=device)
-        share = torch.rand(draws, dtype=torch.float64, generator=generator, device=device)
-        return self._rows[self._starts[episode] + (share * self._lengths[episode]).long()]

@@ -23,7 +23,8 @@ from torch import Tensor
 
 from harness import EvaluationError, Evaluator, Part, Score, Task
 from harness_atari.categories import categories_of
-from harness_atari.probe_batches import EpisodeDraws, FeatureRows, shuffled_pass, whole_batches
+from harness_atari.episode_draws import EpisodeDraws
+from harness_atari.probe_batches import FeatureRows, shuffled_pass, whole_batches
 from harness_atari.scores import VALUES, category_means, headline, weighted_f1_and_accuracy
 from harness_atari.spec_evaluators import RamProbeOptions
 from harness_atari.stacked_probes import Judged, Samples, Training, initial_probes, predict, train_probes

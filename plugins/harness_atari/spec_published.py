@@ -99,11 +99,13 @@ def _rows_beside(method: str, data: str) -> Iterator[tuple[str, str, str, Litera
 
 PUBLISHED = [
     *(number for game, values in _GAMES.items() for number in _row(f"atari:{game}", values, "F1 scores by game", metric="f1")),
-    *_row("atari:*", _MEAN, "F1 scores by game", metric="f1"),
+    *_row("atari:*", _MEAN, "F1 scores by game, mean over the 22 games", metric="f1"),
     *(
         number
         for category, values in _CATEGORIES.items()
-        for number in _row("atari:*", values, "F1 scores by category", metric="category_f1", of={"category": category})
+        for number in _row(
+            "atari:*", values, "F1 scores by category, mean over the 22 games", metric="category_f1", of={"category": category}
+        )
     ),
     *(
         number

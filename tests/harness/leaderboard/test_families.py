@@ -84,6 +84,17 @@ def test_the_published_mean_stands_beside_ours_and_each_cell_beside_its_own(game
     assert row.members["atari:boxing"].published == ()
 
 
+def test_a_mean_over_fewer_data_sets_than_the_published_one_is_not_compared_with_it(game):
+    published = [WHOLE, *(number("st-dim", f"atari:{name}", 0.8) for name in ("pong", "boxing", "qbert"))]
+    (row,) = families(game("pong", [0.8]) + game("boxing", [0.6]), *published)[0].rows
+    assert [(each.value, each.difference) for each in row.published] == [(0.68, None)]
+    failed = game("qbert", [0.5], status="failed")
+    (row,) = families(game("pong", [0.8]) + game("boxing", [0.6]) + failed, *published)[0].rows
+    assert row.published[0].difference is None
+    (row,) = families(game("pong", [0.8]) + game("boxing", [0.6]) + game("qbert", [0.7]), *published)[0].rows
+    assert row.published[0].difference == pytest.approx(0.02)
+
+
 def test_methods_that_are_published_only_have_a_column(game):
     published = [WHOLE, number("cpc", "atari:*", 0.61), number("cpc", "atari:pong", 0.71)]
     rows = by_method(families(game("pong", [0.8]), *published)[0])

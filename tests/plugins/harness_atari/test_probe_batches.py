@@ -1,4 +1,4 @@
-"""Features row by row, and the two ways of drawing frames."""
+"""Features row by row, and passes over them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from harness_atari import probe_batches
-from harness_atari.probe_batches import EpisodeDraws, FeatureRows, shuffled_pass, whole_batches
+from harness_atari.probe_batches import FeatureRows, shuffled_pass, whole_batches
 
 CPU = torch.device("cpu")
 
@@ -93,23 +93,3 @@ def test_a_pass_has_every_row_once():
 @pytest.mark.parametrize(("n", "batch", "samples"), [(130, 64, 128), (128, 64, 128), (64, 64, 64), (10, 64, 10)])
 def test_whole_batches(n, batch, samples):
     assert whole_batches(n, batch) == samples
-
-
-def test_every_episode_is_drawn_equally_often_and_every_frame_of_it_too():
-    episodes = np.array([7, 7, 7, 3, 9, 9, 9, 9, 9, 9])
-    drawn = np.bincount(EpisodeDraws(episodes, CPU).draw(30_000, generator()).numpy(), minlength=10)
-    expected = 30_000 / 3 / np.array([3, 3, 3, 1, 6, 6, 6, 6, 6, 6])
-    assert (np.abs(drawn - expected) < 5 * np.sqrt(expected)).all()
-
-
-def test_frames_of_an_episode_need_not_stand_side_by_side():
-    episodes = np.array([1, 0, 1, 0, 0])
-    drawn = np.bincount(EpisodeDraws(episodes, CPU).draw(20_000, generator()).numpy(), minlength=5)
-    expected = 10_000 / np.array([2, 3, 2, 3, 3])
-    assert (np.abs(drawn - expected) < 5 * np.sqrt(expected)).all()
-
-
-def test_the_generator_decides():
-    draws = EpisodeDraws(np.repeat(np.arange(5), 20), CPU)
-    assert torch.equal(draws.draw(40, generator(1)), draws.draw(40, generator(1)))
-    assert not torch.equal(draws.draw(40, generator(1)), draws.draw(40, generator(2)))

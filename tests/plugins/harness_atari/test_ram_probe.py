@@ -13,7 +13,7 @@ from harness import EvaluationError, Part, Task
 from harness.line.evaluation import evaluate
 from harness_atari import ram_probe
 from harness_atari.categories import categories_of
-from harness_atari.probe_batches import EpisodeDraws
+from harness_atari.episode_draws import EpisodeDraws
 from harness_atari.ram_probe import LegacyRamProbe, RamProbe, targets
 from harness_atari.scores import category_means, constant_f1, headline
 from harness_atari.spec_evaluators import RAM_PROBE, RAM_PROBE_LEGACY, LegacyRamProbeOptions, RamProbeOptions
