@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from harness.data.hub import HubListing as HubListing
     from harness.data.hub import hub_files as hub_files
     from harness.data.images import ImageSource as ImageSource
+    from harness.data.pairs import PairSource as PairSource
     from harness.data.vectors import VectorSource as VectorSource
     from harness.errors import CorruptDataError as CorruptDataError
     from harness.errors import DataError as DataError
@@ -123,6 +124,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "harness.data.graphs": ("GraphSource",),
     "harness.data.hub": ("HubListing", "hub_files"),
     "harness.data.images": ("ImageSource",),
+    "harness.data.pairs": ("PairSource",),
     "harness.data.vectors": ("VectorSource",),
     "harness.errors": (
         "CorruptDataError", "DataError", "EvaluationError", "HarnessError", "MissingDataError", "OptionError",

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from harness import Annotations, DataContext, DataSet, Splits, UnfitError, VectorSource
+from harness import Annotations, DataContext, DataSet, PairSource, Splits, UnfitError, VectorSource
 from harness_information import laws
-from harness_information.drawing import FreshPairs, PairSource
+from harness_information.drawing import FreshPairs
 from harness_information.laws import IDENTITY, MAPS, Law, RecipeNoise
 from harness_information.naming import SEED, EquicorrelatedOptions, GaussiansOptions
 from harness_information.spec_data import STAIRCASE_DIMS, StaircaseOptions
@@ -43,7 +43,7 @@ def build_gaussians(context: DataContext, options: GaussiansOptions) -> DataSet:
     splits = _halves(options.samples)
     return DataSet(
         inputs=held,
-        pretrain=FreshPairs([law], first=len(held.index), samples=options.samples) if options.fresh else held.subset(splits.train),
+        pretrain=FreshPairs([law], first=len(held), samples=options.samples) if options.fresh else held.subset(splits.train),
         annotations=Annotations(splits={"known-information": splits}, truth={"mutual_information": law.mutual_information}),
     )
 
@@ -62,7 +62,7 @@ def build_staircase(context: DataContext, options: StaircaseOptions) -> DataSet:
     truth = {f"level {number}": level for number, level in enumerate(options.levels)}
     return DataSet(
         inputs=held,
-        pretrain=FreshPairs(levels, first=len(held.index), steps=options.steps),
+        pretrain=FreshPairs(levels, first=len(held), steps=options.steps),
         annotations=Annotations(
             splits={"staircase": _halves(HELD)},
             truth={**truth, "mutual_information": options.levels[-1], "steps": float(options.steps)},

@@ -10,9 +10,20 @@ import pytest
 import torch
 from torch import nn
 
-from harness import EvaluationError, FramePairs, GraphSource, Images, ImageSource, Pairs, Part, UnfitError, Vectors, VectorSource
+from harness import (
+    EvaluationError,
+    FramePairs,
+    GraphSource,
+    Images,
+    ImageSource,
+    Pairs,
+    PairSource,
+    Part,
+    UnfitError,
+    Vectors,
+    VectorSource,
+)
 from harness_information import mine
-from harness_information.drawing import PairSource
 from harness_information.mine import Mine, Statistics, inputs_of
 from harness_information.spec_evaluators import MineOptions
 
