@@ -182,6 +182,8 @@ def _(spec: EncoderSpec) -> Iterator[str]:
         yield from _build("decoder", spec.decoder)
     yield from _options(spec.options)
     yield from _imports(spec.requires)
+    if spec.smallest_batch < 1:
+        yield "smallest_batch counts from 1"
     if not all(spec.kinds) or not spec.kinds:
         yield 'kinds is empty; name the kinds of batch it reads, or ("*",) for any'
     if not spec.features:

@@ -170,6 +170,8 @@ class EncoderSpec(Spec, frozen=True, kw_only=True):
     shapes: tuple[tuple[int | None, ...], ...] | None = None
     """Sample shapes it fits, None inside a shape for any size; None altogether for any shape."""
     decoder: str | None = None
+    smallest_batch: int = 1
+    """Samples that a batch must have at least in training; 2 for batch normalisation over nothing but samples."""
     options: type[Options] = Options
     requires: tuple[str, ...] = ()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from harness.errors import RecordError, StorageError
 from harness.ledger.records import Identity, Record, decode_record, encode_record
 from harness.ledger.whole_files import create_whole, require_writable
 from harness.names import slug
+
+_LOG = logging.getLogger(__name__)
 
 ID_LETTERS = 16
 """Letters of a record's id in its file name; the whole id is inside."""
@@ -45,6 +48,7 @@ class FolderStore:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+        self._told: set[Path] = set()
 
     def add(self, record: Record) -> Record:
         """Write `record` as the next attempt at its cell, and return it as stored: with the attempt's number.
@@ -78,7 +82,9 @@ class FolderStore:
         for place in places:
             for path, _ in self._files(place, sha256):
                 record = _read(path)
-                if isinstance(record, Record) and record.id == sha256:
+                if isinstance(record, Problem):
+                    self._tell(path, record)
+                elif record.id == sha256:
                     found.append(record)
         return sorted(found, key=lambda record: record.attempt)
 
@@ -111,6 +117,12 @@ class FolderStore:
             else:
                 problems.append(content)
         return records, problems
+
+    def _tell(self, path: Path, problem: Problem) -> None:
+        """Warn once of a file that is asked for and is no valid record: its cell counts as not done."""
+        if path not in self._told:
+            self._told.add(path)
+            _LOG.warning("%s It does not count; `harness leaderboard check` tells of all such files.", problem)
 
     def _contents(self) -> Iterator[Record | Problem]:
         for data in _folders(self.folder):

@@ -19,6 +19,7 @@ from harness.contracts.specs import (
     FilesRecipe,
     HubRecipe,
     MethodSpec,
+    ObjectiveSpec,
     ProtocolSpec,
     Recipe,
     Spec,
@@ -165,11 +166,8 @@ class _Draft:
         encoder_options = self._resolve("encoder", encoder.spec.options, encoder_layers, same_encoder)
         objective_options = self._resolve("objective", objective.spec.options, layers, compared is None)
         train = self._resolve("train", TrainOptions, layers, compared is None)
-        if objective.spec.sampling and train.batch_size < objective.spec.smallest_batch:
-            raise UnfitError(
-                f"Objective {objective.name} compares a sample with others of its batch and needs batches of "
-                f"{objective.spec.smallest_batch} or more; train.batch_size is {train.batch_size}."
-            )
+        if objective.spec.sampling:
+            _check_batch_size(objective, encoder, train.batch_size)
         features = self._features(method.spec, encoder, compared)
         trusted_first = check_pins(self.data.spec, self.locked_hashes, trust_first=self.trust_first)
         judged = self._judged(method, encoder, features, compared)
@@ -287,6 +285,16 @@ def check_pins(spec: DataSetSpec, locked_hashes: Mapping[str, str], *, trust_fir
 def _stands_under(protocol: ProtocolSpec, reference: Entry[MethodSpec]) -> bool:
     """Whether a protocol has this reference row."""
     return protocol.references is None or reference.spec.name in protocol.references
+
+
+def _check_batch_size(objective: Entry[ObjectiveSpec], encoder: Entry[EncoderSpec], batch_size: int) -> None:
+    """Raise UnfitError for batches that the objective or the encoder cannot be trained on."""
+    least, why = max(
+        (objective.spec.smallest_batch, f"Objective {objective.name} compares a sample with others of its batch"),
+        (encoder.spec.smallest_batch, f"Encoder {encoder.name} normalises over its batch"),
+    )
+    if batch_size < least:
+        raise UnfitError(f"{why} and needs batches of {least} or more; train.batch_size is {batch_size}.")
 
 
 def _layers(method: MethodSpec, data: DataSetSpec, budget: str, default_budget: bool = False) -> list[PartLayer]:

@@ -57,6 +57,7 @@ DCGAN_32 = EncoderSpec(
     build="harness_images.encoders:build_dcgan_32",
     shapes=((None, 32, 32),),
     decoder="harness_images.decoders:mirror_decoder",
+    smallest_batch=2,
     options=ConvEncoderOptions,
 )
 
@@ -68,6 +69,7 @@ CONV_28 = EncoderSpec(
     build="harness_images.encoders:build_conv_28",
     shapes=((None, 28, 28),),
     decoder="harness_images.decoders:mirror_decoder",
+    smallest_batch=2,
     options=ConvEncoderOptions,
 )
 
@@ -79,6 +81,7 @@ DCGAN_64 = EncoderSpec(
     build="harness_images.encoders:build_dcgan_64",
     shapes=((None, 64, 64),),
     decoder="harness_images.decoders:mirror_decoder",
+    smallest_batch=2,
     options=ConvEncoderOptions,
 )
 
@@ -90,6 +93,7 @@ ALEXNET_64 = EncoderSpec(
     build="harness_images.encoders:build_alexnet_64",
     shapes=((None, 64, 64),),
     decoder="harness_images.decoders:alexnet_decoder",
+    smallest_batch=2,
     options=AlexNetOptions,
 )
 
@@ -114,6 +118,7 @@ IMAGE_SMALL = EncoderSpec(
     build="harness_images.encoders:build_small",
     shapes=((None, 8, 8),),
     decoder="harness_images.decoders:mirror_decoder",
+    smallest_batch=2,
     options=SmallEncoderOptions,
 )
 

@@ -115,6 +115,7 @@ def test_a_type_error_deep_inside_names_its_place():
         (with_(ENCODER, features=ENCODER.features * 2), "feature 'y' is there twice"),
         (with_(ENCODER, features=(harness.FeatureSpec("a,b", ""),)), "feature name 'a,b' has other characters"),
         (with_(ENCODER, decoder="module"), "decoder 'module' is not of the form"),
+        (with_(ENCODER, smallest_batch=0), "smallest_batch counts from 1"),
         (with_(METHOD, objective=""), "objective is empty"),
         (with_(METHOD, encoders={}), "encoders is empty"),
         (with_(METHOD, encoders={"*": ()}), "encoders of '*' is empty"),

@@ -160,6 +160,17 @@ def test_a_broken_attempt_does_not_count_but_keeps_its_number(store, make_record
     assert store.add(make_record()).attempt == 2
 
 
+def test_of_a_broken_attempt_that_is_asked_for_one_is_told_once(store, make_record, caplog):
+    record = store.add(make_record())
+    path = store.folder / record_path(record)
+    path.write_bytes(b"{")
+    for _ in range(2):
+        assert store.best(record.identity) is None
+    [line] = caplog.messages
+    assert str(path) in line
+    assert line.endswith("It does not count; `harness leaderboard check` tells of all such files.")
+
+
 def test_a_record_of_another_cell_under_this_name_does_not_count(store, make_record):
     record, other = store.add(make_record()), make_record(seed=1)
     (store.folder / record_path(record)).write_bytes(encode_record(other))

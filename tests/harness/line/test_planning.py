@@ -140,6 +140,12 @@ def test_a_batch_too_small_for_the_objective_is_refused(toy):
         toy.with_parts(toy.entry(spec)).plan(options=("train.batch_size=1",))
 
 
+def test_a_batch_too_small_for_the_encoder_is_refused(toy):
+    spec = msgspec.structs.replace(toy.catalog.encoder("mlp").spec, smallest_batch=3)
+    with pytest.raises(UnfitError, match=r"Encoder mlp normalises over its batch and needs batches of 3 or more; .* is 2\.$"):
+        toy.with_parts(toy.entry(spec)).plan(options=("train.batch_size=2",))
+
+
 def test_a_missing_budget_is_refused_with_those_there_are(toy):
     spec = msgspec.structs.replace(toy.catalog.method("squeeze").spec, budgets={"smoke": {}})
     with pytest.raises(UnfitError, match="Method squeeze has no budget 'fast'; it has paper, smoke"):
