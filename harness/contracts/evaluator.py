@@ -23,8 +23,8 @@ class Part:
     """One split of the data as an evaluator sees it."""
 
     features: NDArray[Any]
-    """[n, ...] the judged feature, read-only; memory-mapped where the part's samples stand in a row, so it may be larger than
-    what should be copied."""
+    """[n, ...] float32: the judged feature, every value finite, read-only; memory-mapped where the part's samples stand in a row,
+    so that it may be larger than what should be copied."""
     index: NDArray[np.int64]
     """[n] each sample's place in the data set."""
     labels: NDArray[Any] | None = None

@@ -291,7 +291,8 @@ class EvaluatorSpec(Spec, frozen=True, kw_only=True):
     features: tuple[str, ...] = ()
     """The only features it can read, such as ("scores",); empty for any."""
     judges_constants: bool = True
-    """Whether a feature that is the same for every sample has a value; where not, there is no row `majority` either."""
+    """Whether a feature that is the same for every sample has a value; where not, there is no row `majority` either, and a cell
+    with such a feature fails before the evaluator is asked."""
     options: type[Options] = Options
     budgets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Option values per budget."""

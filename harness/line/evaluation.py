@@ -23,6 +23,8 @@ from harness.ledger.records import Metric
 from harness.line.seeding import derive_seed, isolated_randomness
 
 _TOLD_EVERY_S = 0.1
+_COMPARED = 1024
+"""Samples looked at together: a feature may be memory-mapped and larger than memory."""
 
 
 def make_task(
@@ -41,7 +43,10 @@ def make_task(
     modules: Mapping[str, nn.Module],
     progress: Callable[[int, int, str], None],
 ) -> Task:
-    """What an evaluator is given: the feature, and of everything else only what its spec says it needs."""
+    """What an evaluator is given: the feature, and of everything else only what its spec says it needs.
+
+    Raises EvaluationError where it does not judge features that are the same for every sample, and this one is.
+    """
     needs = set(spec.needs)
     labels = annotations.labels if "labels" in needs else None
     factors = annotations.factors if "factors" in needs else {}
@@ -54,10 +59,13 @@ def make_task(
             factors={name: values[index] for name, values in factors.items()},
         )
 
+    train, test = part(splits.train), part(splits.test)
+    if not spec.judges_constants:
+        _require_varied(spec.name, feature, {"training": train, "test": test})
     return Task(
         feature=feature,
-        train=part(splits.train),
-        test=part(splits.test),
+        train=train,
+        test=test,
         validation=None if splits.validation is None else part(splits.validation),
         protocol_seed=derive_seed(protocol_id, "validation"),
         seed=derive_seed(seed, f"evaluator/{spec.name}/{feature}"),
@@ -70,6 +78,16 @@ def make_task(
         modules=modules if "modules" in needs else {},
         progress=now_and_then(progress),
     )
+
+
+def _require_varied(evaluator: str, feature: str, parts: Mapping[str, Part]) -> None:
+    for name, part in parts.items():
+        blocks = (part.features[start : start + _COMPARED] for start in range(0, len(part), _COMPARED))
+        if len(part) > 1 and not any(bool((block != part.features[:1]).any()) for block in blocks):
+            raise EvaluationError(
+                f"Feature {feature!r} is the same for every sample of the {name} part, which leaves {evaluator} nothing to judge; "
+                "check that the encoder did not collapse."
+            )
 
 
 def now_and_then(progress: Callable[[int, int, str], None]) -> Callable[[int, int, str], None]:

@@ -36,18 +36,13 @@ class FeatureRows:
             return self._whole[rows]
         return torch.from_numpy(self._read(rows.cpu().numpy())).to(self._device)
 
-    def finite(self) -> bool:
-        """Whether every value is."""
-        return all(np.isfinite(self._read(block)).all() for block in self._blocks())
-
     def constant(self) -> bool:
         """Whether all rows are the same."""
         first = self._read(slice(1))
         return all((self._read(block) == first).all() for block in self._blocks())
 
     def _read(self, rows: NDArray[np.int64] | slice) -> NDArray[np.float32]:
-        with np.errstate(over="ignore"):  # a float64 value beyond float32 becomes infinite, which `finite` reports
-            return self._host[rows].astype(np.float32, copy=isinstance(rows, slice))
+        return self._host[rows].astype(np.float32, copy=isinstance(rows, slice))
 
     def _blocks(self) -> list[slice]:
         step = max(1, BLOCK // max(1, self.dims))

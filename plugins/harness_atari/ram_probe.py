@@ -71,8 +71,8 @@ class RamProbe(Evaluator):
     def evaluate(self, task: Task) -> Sequence[Score]:
         """F1 and accuracy over the categories, of each of them, and of each variable with its epochs in `selected`.
 
-        Raises EvaluationError where there is no variable to judge or none of any category, for values that are no bytes, features
-        that are not finite, and probes that diverge.
+        Raises EvaluationError where there is no variable to judge or none of any category, for values that are no bytes, and for
+        probes that diverge.
         """
         names = list(task.train.factors)
         if not names:
@@ -163,13 +163,7 @@ class RamProbe(Evaluator):
                     f"to {VALUES - 1}."
                 )
             values[variable] = found
-        features = FeatureRows(part.features, task.device)
-        if not features.finite():
-            raise EvaluationError(
-                f"Feature {task.feature!r} has values that are not finite in the {called} part; check that training did not "
-                "diverge."
-            )
-        return Frames(features, values, part.index)
+        return Frames(FeatureRows(part.features, task.device), values, part.index)
 
 
 class LegacyRamProbe(RamProbe):

@@ -34,7 +34,7 @@ class AlignmentUniformity(Evaluator):
         self.options = options
 
     def evaluate(self, task: Task) -> Sequence[Score]:
-        """The two losses; ± of alignment is over samples. Raises EvaluationError for features not finite or all the same."""
+        """The two losses; ± of alignment is over samples. Raises EvaluationError for fewer than two samples."""
         samples = judged_samples(task, task.test, "test", NAME, at_most=self.options.samples)
         points = torch.empty(len(samples), samples.dims, device=task.device)
         for block in samples.blocks():

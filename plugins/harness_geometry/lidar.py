@@ -38,7 +38,7 @@ class Lidar(Evaluator):
     def evaluate(self, task: Task) -> Sequence[Score]:
         """The effective rank and its bound.
 
-        Raises EvaluationError for data without images, or features that are not finite or all the same.
+        Raises EvaluationError for data without images, or fewer than two samples.
         """
         samples = judged_samples(task, task.train, "training", "lidar", at_most=self.options.samples)
         views = encoded_views(task, samples, self.options.views, self.options, "lidar")

@@ -30,7 +30,7 @@ class RankMe(Evaluator):
         self.options = options
 
     def evaluate(self, task: Task) -> Sequence[Score]:
-        """The effective rank and its bound. Raises EvaluationError for features that are not finite or all the same."""
+        """The effective rank and its bound. Raises EvaluationError for fewer than two samples."""
         part, name = (task.train, "training") if self.options.part == "train" else (task.test, "test")
         samples = judged_samples(task, part, name, "rankme", at_most=self.options.samples)
         size = {"samples": len(samples), "dimensions": samples.dims}

@@ -1,4 +1,4 @@
-"""What `mine` and `ndm` share: features checked and brought to float32, and a Donsker-Varadhan value with its confidence limit."""
+"""What `mine` and `ndm` share: features brought to one scale, and a Donsker-Varadhan value with its confidence limit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness import Batch, EvaluationError, Part, Score
+from harness import Batch, Part, Score
 from harness.bounds import dv, log_mean_exp
 
 BLOCK = 1 << 24
@@ -24,12 +24,8 @@ def rows_of(part: Part, rows: NDArray[np.int64] | slice) -> Tensor:
     return torch.from_numpy(np.array(values.reshape(len(values), -1), dtype=np.float32))
 
 
-def mean_and_deviation(part: Part, feature: str, name: str) -> tuple[Tensor, Tensor]:
-    """[D] and [D] float32 of a part's columns, in double precision block by block; the deviation of a constant column is 1.
-
-    :param name: what the part is called in errors: "training" or "test".
-    Raises EvaluationError for values that are not finite, and where every column is constant.
-    """
+def mean_and_deviation(part: Part) -> tuple[Tensor, Tensor]:
+    """[D] and [D] float32 of a part's columns, in double precision block by block; the deviation of a constant column is 1."""
     columns = max(1, math.prod(part.features.shape[1:]))
     step = max(1, BLOCK // columns)
     total, squares, origin = (
@@ -39,16 +35,10 @@ def mean_and_deviation(part: Part, feature: str, name: str) -> tuple[Tensor, Ten
     )
     for start in range(0, len(part), step):
         values = rows_of(part, slice(start, start + step)).double() - origin.double()
-        if not bool(values.isfinite().all()):
-            raise EvaluationError(
-                f"Feature {feature!r} has values that are not finite in the {name} part; check that training did not diverge."
-            )
         total += values.sum(0)
         squares += values.square().sum(0)
     mean = total / len(part)
     deviation = (squares / len(part) - mean.square()).clamp_min(0).sqrt()
-    if not bool((deviation > 0).any()):
-        raise EvaluationError(f"Feature {feature!r} is constant: it depends on nothing, and there is nothing to estimate.")
     return (mean + origin[0].double()).float(), torch.where(deviation > 0, deviation, 1.0).float()
 
 

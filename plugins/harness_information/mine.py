@@ -69,7 +69,7 @@ class Mine(Evaluator):
         """The estimate in nats, its upper confidence limit, and what it cannot exceed to mean anything.
 
         Raises EvaluationError for fewer training samples than a batch, fewer than two test samples, inputs that are neither
-        images nor vectors, a feature that is constant or not finite, or a network that diverges.
+        images nor vectors, or a network that diverges.
         """
         if len(task.train) < self.options.batch_size:
             raise EvaluationError(
@@ -81,8 +81,7 @@ class Mine(Evaluator):
                 f"mine joins each test sample with {self.options.shifts} others and the test part has {len(task.test)}; lower "
                 "evaluator.mine.shifts."
             )
-        scale = mean_and_deviation(task.train, task.feature, "training")
-        mean_and_deviation(task.test, task.feature, "test")
+        scale = mean_and_deviation(task.train)
         train, test = (Standardised(part, *scale, task.device) for part in (task.train, task.test))
         assert task.inputs is not None  # the spec needs "inputs"
         network = Statistics(input_shape(task.inputs.description), len(scale[0]), self.options).to(task.device)

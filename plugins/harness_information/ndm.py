@@ -18,7 +18,7 @@ from torch import Tensor
 
 from harness import EvaluationError, Evaluator, Score, Task
 from harness.bounds import kl
-from harness_information.held_out import confident_dv, mean_and_deviation, median_scores, rows_of
+from harness_information.held_out import confident_dv, median_scores, rows_of
 from harness_information.spec_evaluators import NdmOptions
 from harness_information.stacked import stacked_mlp
 
@@ -37,8 +37,8 @@ class Ndm(Evaluator):
     def evaluate(self, task: Task) -> Sequence[Score]:
         """The dependence in nats without and with the sigmoid, each with its upper confidence limit.
 
-        Raises EvaluationError for fewer training samples than a batch, a representation of one coordinate, one that is constant
-        or not finite, or a network that diverges.
+        Raises EvaluationError for fewer training samples than a batch, a representation of one coordinate, or a network that
+        diverges.
         """
         options = self.options
         dims = math.prod(task.train.features.shape[1:])
@@ -51,8 +51,6 @@ class Ndm(Evaluator):
             raise EvaluationError(
                 f"ndm needs two coordinates and two test samples; feature {task.feature!r} has {dims} of {len(task.test)}."
             )
-        for part, name in ((task.train, "training"), (task.test, "test")):
-            mean_and_deviation(part, task.feature, name)
         train, generator = rows_of(task.train, slice(None)).to(task.device), task.generator()
         network = stacked_mlp(2 * options.restarts, (dims, *HIDDEN, 1)).to(task.device)
         optimiser = torch.optim.Adam(network.parameters(), lr=options.lr, fused=True)

@@ -57,8 +57,7 @@ class LabelledRows:
     def x(self, chosen: NDArray[np.int64] | slice) -> NDArray[np.float32]:
         """[b, D] features of some of the n samples, flattened; always a copy."""
         values = self.part.features[self.rows[chosen]]
-        with np.errstate(over="ignore"):  # a float64 value beyond float32 becomes infinite, which `labelled_rows` reports
-            return values.reshape(len(values), -1).astype(np.float32, copy=False)
+        return values.reshape(len(values), -1).astype(np.float32, copy=False)
 
     def blocks(self) -> Iterator[slice]:
         """Pieces of 0..n-1 whose features have about `BLOCK` values each."""
@@ -75,7 +74,7 @@ def labelled_rows(task: Task, part: Part, name: str) -> LabelledRows:
     """The samples of `part` with known labels; a label below 0 is unknown, and then its sample is left out.
 
     :param name: what the part is called in errors: "training", "validation" or "test".
-    :raises EvaluationError: no label is known, labels do not fit `task.classes`, or a feature value is not finite.
+    :raises EvaluationError: no label is known, or labels do not fit `task.classes`.
     """
     labels = part.labels
     if labels is None or task.classes is None:
@@ -87,12 +86,7 @@ def labelled_rows(task: Task, part: Part, name: str) -> LabelledRows:
     values = task.classes if y.ndim == 1 else 2
     if y.max() >= values:
         raise EvaluationError(f"The {name} part has label {y.max()}, but labels are 0 to {values - 1}; correct the data set.")
-    found = LabelledRows(part, np.flatnonzero(known), y.astype(np.int64 if y.ndim == 1 else np.bool_))
-    if not all(np.isfinite(found.x(block)).all() for block in found.blocks()):
-        raise EvaluationError(
-            f"Feature {task.feature!r} has values that are not finite in the {name} part; check that training did not diverge."
-        )
-    return found
+    return LabelledRows(part, np.flatnonzero(known), y.astype(np.int64 if y.ndim == 1 else np.bool_))
 
 
 def labelled_samples(task: Task, part: Part, name: str) -> Samples:

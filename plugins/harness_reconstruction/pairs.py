@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness import EvaluationError, Images, Part, Source, Task
+from harness import EvaluationError, Images, Part, Source
 
 BLOCK = 1 << 24
 """Values of features and images that are gathered together."""
@@ -48,37 +48,11 @@ class FeatureImagePairs:
     def _gather(self, rows: NDArray[np.int64], batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of these rows of the part. They are read in the order of their numbers, as a source gives them."""
         ascending = np.argsort(self.part.index[rows])
-        features = torch.from_numpy(single_precision(self.part.features[rows[ascending]])).to(self.device)
+        features = torch.from_numpy(self.part.features[rows[ascending]].astype(np.float32, copy=False)).to(self.device)
         found = self.inputs.subset(self.part.index[rows]).in_order(len(rows))
         pixels = torch.cat([_pixels(batch) for batch in found]).to(self.device)
         places = torch.from_numpy(np.argsort(ascending)).to(self.device)
         return ((features[chosen], pixels[chosen]) for chosen in torch.split(places, batch_size))
-
-
-def require_fit(task: Task, part: Part, name: str) -> None:
-    """Raise EvaluationError where a feature value of `part` is not finite, or all its samples have the same feature.
-
-    :param name: what the part is called in errors: "training" or "test".
-    """
-    rows = max(1, BLOCK // max(1, math.prod(part.features.shape[1:])))
-    varies, first = False, part.features[:1]
-    for start in range(0, len(part), rows):
-        block = part.features[start : start + rows]
-        if not np.isfinite(single_precision(block)).all():
-            raise EvaluationError(
-                f"Feature {task.feature!r} has values that are not finite in the {name} part; check that training did not diverge."
-            )
-        varies |= bool((block != first).any())
-    if not varies and len(part) > 1:
-        raise EvaluationError(
-            f"Feature {task.feature!r} is the same for every sample of the {name} part, so nothing can be reconstructed from it."
-        )
-
-
-def single_precision(values: NDArray[Any]) -> NDArray[np.float32]:
-    """Float32, copied only where it must be."""
-    with np.errstate(over="ignore"):  # a float64 value beyond float32 becomes infinite, which `require_fit` reports
-        return values.astype(np.float32, copy=False)
 
 
 def _pixels(batch: Any) -> Tensor:

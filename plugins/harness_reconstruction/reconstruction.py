@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from harness import Description, EvaluationError, Evaluator, Score, Task
-from harness_reconstruction.pairs import FeatureImagePairs, require_fit
+from harness_reconstruction.pairs import FeatureImagePairs
 from harness_reconstruction.similarity import ms_ssim, scales_that_fit, ssim, ssim_dim, weights
 from harness_reconstruction.spec import ReconstructionOptions
 
@@ -35,7 +35,7 @@ class Reconstruction(Evaluator):
         """The mean of each over the test images, their spread beside it; `selected` of ms_ssim has its scales and their weights.
 
         Raises EvaluationError for images without a known range or too small for a window, a training part smaller than a batch,
-        features that are not finite or all the same, or a decoder that diverges.
+        or a decoder that diverges.
         """
         assert task.inputs is not None  # the spec needs "inputs"
         assert task.decoder is not None  # and "decoder"
@@ -45,8 +45,6 @@ class Reconstruction(Evaluator):
                 f"The training part has {len(task.train)} samples, fewer than a batch of {self.options.batch_size}; "
                 f"lower evaluator.reconstruction.batch_size."
             )
-        require_fit(task, task.train, "training")
-        require_fit(task, task.test, "test")
         inputs = task.inputs.to(task.device)
         decoder = task.decoder(torch.Generator().manual_seed(task.seed), self.options.decoder_scale).to(task.device)
         train(decoder, FeatureImagePairs(task.train, inputs, task.device), self.options, task.generator(), task.progress)

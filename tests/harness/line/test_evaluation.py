@@ -95,8 +95,15 @@ def test_the_same_metric_of_several_things_is_not_the_same_twice():
 # ----------------------------------------------------------------------------------------------- what a task holds
 
 
-def task_with(*needs, splits=None, labels=None, **changes):
-    spec = EvaluatorSpec(name="judge", summary="judges", build="toy:build", needs=needs, metrics=SPEC.metrics)
+def task_with(*needs, splits=None, labels=None, array=None, judges_constants=True, **changes):
+    spec = EvaluatorSpec(
+        name="judge",
+        summary="judges",
+        build="toy:build",
+        needs=needs,
+        metrics=SPEC.metrics,
+        judges_constants=judges_constants,
+    )
     annotations = Annotations(
         splits={},
         labels=np.arange(12) % 4 if labels is None else labels,
@@ -114,7 +121,7 @@ def task_with(*needs, splits=None, labels=None, **changes):
         "progress": lambda *told: None,
     }
     splits = splits or Splits(train=np.arange(0, 8), validation=np.arange(8, 10), test=np.arange(10, 12))
-    array = np.arange(24.0).reshape(12, 2)
+    array = np.arange(24.0).reshape(12, 2) if array is None else array
     return make_task(spec, "y", array, annotations, splits, **(facts | changes))
 
 
@@ -164,6 +171,29 @@ def test_what_an_evaluator_needs_is_there_and_nothing_else(need, given):
         "modules": bool(task.modules),
     }
     assert [name for name, there in others.items() if there] == [need]
+
+
+@pytest.mark.parametrize(("part", "rows"), [("training", slice(0, 8)), ("test", slice(10, 12))])
+def test_a_feature_that_is_the_same_everywhere_fails_an_evaluator_that_judges_no_constants(monkeypatch, part, rows):
+    monkeypatch.setattr(evaluation, "_COMPARED", 3)
+    array = np.arange(24.0).reshape(12, 2)
+    array[rows] = array[0]
+    sentence = f"^Feature 'y' is the same for every sample of the {part} part, which leaves judge nothing to judge; check"
+    with pytest.raises(EvaluationError, match=sentence):
+        task_with(array=array, judges_constants=False)
+    task_with(array=array)
+
+
+def test_one_value_that_differs_is_enough(monkeypatch):
+    monkeypatch.setattr(evaluation, "_COMPARED", 3)
+    array = np.ones((12, 2))
+    array[6, 1], array[11, 0] = 2, 3
+    task_with(array=array, judges_constants=False)
+
+
+def test_a_part_of_one_sample_is_no_constant():
+    splits = Splits(train=np.arange(0, 8), test=np.array([11]))
+    assert len(task_with(splits=splits, judges_constants=False).test) == 1
 
 
 def test_progress_is_told_at_most_ten_times_a_second(monkeypatch):

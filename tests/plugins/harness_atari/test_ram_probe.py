@@ -331,16 +331,6 @@ def test_no_variable_of_any_category_is_an_error():
         judged(task)
 
 
-@pytest.mark.parametrize(("part", "called"), [("train", "training"), ("validation", "validation"), ("test", "test")])
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_features_that_are_not_finite_are_an_error(part, called, bad):
-    task = make_task()
-    features = getattr(task, part).features.copy()
-    features[3, 2] = bad
-    with pytest.raises(EvaluationError, match=f"'y' has values that are not finite in the {called} part"):
-        judged(with_part(task, part, features=features))
-
-
 @pytest.mark.parametrize("bad", [-1, 256, 1.5])
 def test_values_that_are_no_bytes_are_an_error(bad):
     task = make_task()

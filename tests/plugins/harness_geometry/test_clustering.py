@@ -215,18 +215,3 @@ def test_fewer_samples_than_clusters_are_an_error(make_task):
 def test_fewer_than_two_classes_are_an_error(task, labels):
     with pytest.raises(EvaluationError, match="^clustering needs test samples of at least two classes"):
         evaluate(with_part(task(test=40), "test", labels=labels))
-
-
-@pytest.mark.parametrize("name", ["train", "test"])
-def test_features_that_are_not_finite_are_an_error(task, name):
-    one = task()
-    features = getattr(one, name).features.copy()
-    features[3, 2] = np.nan
-    with pytest.raises(EvaluationError, match=r"'y' has values that are not finite in the (training|test) part"):
-        evaluate(with_part(one, name, features=features))
-
-
-def test_a_constant_feature_is_an_error(task):
-    one = task()
-    with pytest.raises(EvaluationError, match="which leaves clustering nothing to judge"):
-        evaluate(with_part(one, "train", features=np.ones((160, 6), np.float32)))

@@ -154,8 +154,8 @@ def test_the_same_seed_gives_the_same_score_and_another_other_views(make_image_t
     assert evaluate(task) != evaluate(dataclasses.replace(task, seed=1))
 
 
-def test_a_constant_feature_is_an_error(make_image_task, images):
-    with pytest.raises(EvaluationError, match="the training part, which leaves lidar nothing to judge"):
+def test_views_that_are_all_the_same_are_an_error(make_image_task, images):
+    with pytest.raises(EvaluationError, match="same mean, which leaves lidar nothing to judge"):
         evaluate(make_image_task(images(90), np.zeros((36, 2)))[0])
 
 

@@ -79,31 +79,3 @@ def test_places_in_the_data_set_are_those_of_the_part(make_task, noise):
 def test_fewer_than_two_samples_are_an_error(judged, n):
     with pytest.raises(EvaluationError, match=f"^rankme compares samples, and the training part has {n}; it needs two or more.$"):
         judged(np.zeros((n, 3), np.float32))
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_value_that_is_not_finite_is_an_error_in_whatever_block(judged, noise, monkeypatch, value):
-    monkeypatch.setattr(samples, "BLOCK", 13)
-    noise[19, 2, 1] = value
-    with pytest.raises(EvaluationError, match=r"^Feature 'y' has values that are not finite in the training part; check"):
-        judged(noise)
-
-
-def test_a_value_beyond_float32_is_an_error(judged):
-    with pytest.raises(EvaluationError, match="not finite"):
-        judged(np.array([[0.0], [1e300]]))
-
-
-@pytest.mark.parametrize("value", [0.0, 2.5])
-def test_a_constant_feature_is_an_error(judged, value):
-    with pytest.raises(
-        EvaluationError, match="^Feature 'y' is the same for every sample of the training part, which leaves rankme"
-    ):
-        judged(np.full((20, 3), value, np.float32))
-
-
-def test_one_sample_that_differs_is_enough(judged, monkeypatch):
-    monkeypatch.setattr(samples, "BLOCK", 6)
-    x = np.ones((20, 3), np.float32)
-    x[4, 1] = 2
-    assert len(judged(x)) == 20

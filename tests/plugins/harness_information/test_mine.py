@@ -341,22 +341,6 @@ def test_test_samples_without_enough_others_are_an_error(estimate, make_task, ga
         assert estimate(make_task(y, x, cut=60), shifts=2)
 
 
-@pytest.mark.parametrize("rows", [slice(0, 60), slice(60, 90)], ids=["training", "test"])
-def test_a_constant_representation_is_an_error(estimate, make_task, gaussian, rows):
-    x, y = gaussian(90, 0.9)
-    y[rows] = 2.0
-    with pytest.raises(EvaluationError, match="^Feature 'y' is constant: it depends on nothing"):
-        estimate(make_task(y, x))
-
-
-@pytest.mark.parametrize(("row", "part"), [(10, "training"), (80, "test")])
-def test_values_that_are_not_finite_are_an_error(estimate, make_task, gaussian, row, part):
-    x, y = gaussian(90, 0.9)
-    y[row] = math.nan
-    with pytest.raises(EvaluationError, match=f"^Feature 'y' has values that are not finite in the {part} part"):
-        estimate(make_task(y, x))
-
-
 def test_a_network_that_diverges_is_an_error(estimate, make_task, gaussian):
     x, y = gaussian(90, 0.9)
     with pytest.raises(EvaluationError, match=r"^mine diverged on feature 'y'; lower evaluator\.mine\.lr\.$"):

@@ -233,22 +233,6 @@ def test_one_coordinate_or_one_test_sample_is_an_error(measure, make_task, dims,
     assert str(caught.value) == f"ndm needs two coordinates and two test samples; feature 'y' has {dims} of {samples}."
 
 
-@pytest.mark.parametrize("rows", [slice(0, 100), slice(100, 150)], ids=["training", "test"])
-def test_a_constant_representation_is_an_error(measure, make_task, rows):
-    x = equicorrelated(150, 3, 0.5)
-    x[rows] = 2.0
-    with pytest.raises(EvaluationError, match="^Feature 'y' is constant: it depends on nothing"):
-        measure(make_task(x))
-
-
-@pytest.mark.parametrize(("row", "part"), [(10, "training"), (120, "test")])
-def test_values_that_are_not_finite_are_an_error(measure, make_task, row, part):
-    x = equicorrelated(150, 3, 0.5)
-    x[row, 1] = math.inf
-    with pytest.raises(EvaluationError, match=f"^Feature 'y' has values that are not finite in the {part} part"):
-        measure(make_task(x))
-
-
 def test_a_network_that_diverges_is_an_error(measure, make_task):
     with pytest.raises(EvaluationError, match=r"^ndm diverged on feature 'y'; lower evaluator\.ndm\.lr\.$"):
         measure(make_task(equicorrelated(150, 3, 0.5)), lr=1e30)

@@ -9,7 +9,6 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
 from harness import EvaluationError
-from harness_probes import samples
 from harness_probes.samples import choose, fit_and_validation_rows, labelled_rows, labelled_samples, score_predictions
 
 
@@ -59,19 +58,6 @@ def test_a_label_beyond_the_declared_classes_is_an_error(labelled):
 def test_a_binary_label_of_two_is_an_error(labelled):
     with pytest.raises(EvaluationError, match="label 2, but labels are 0 to 1"):
         labelled(np.eye(2, dtype=np.float32), np.array([[0, 1], [2, 1]]))
-
-
-def test_a_value_beyond_float32_is_an_error(labelled):
-    with pytest.raises(EvaluationError, match="not finite"):
-        labelled(np.array([[0.0], [1e300]]), np.array([0, 1]))
-
-
-def test_the_finite_check_reads_every_block(labelled, monkeypatch):
-    monkeypatch.setattr(samples, "BLOCK", 4)
-    x = np.zeros((9, 2), np.float32)
-    x[8, 1] = np.nan
-    with pytest.raises(EvaluationError, match="not finite"):
-        labelled(x, np.zeros(9, np.int64))
 
 
 def test_rows_are_gathered_out_of_the_part(make_task):

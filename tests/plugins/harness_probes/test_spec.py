@@ -132,15 +132,6 @@ def test_probes_with_one_solution_do_not_depend_on_the_run_s_seed(name, hard):
     assert evaluate(build(name), hard) == evaluate(build(name), dataclasses.replace(hard, seed=1))
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-@pytest.mark.parametrize("name", ["train", "test"])
-def test_features_that_are_not_finite_are_an_error(probe, hard, name, value):
-    features = getattr(hard, name).features.copy()
-    features[3, 2] = value
-    with pytest.raises(EvaluationError, match=r"'y' has values that are not finite in the (training|test) part"):
-        evaluate(probe, with_part(hard, name, features=features))
-
-
 def test_unknown_training_labels_are_left_out_of_the_fit(probe, separable):
     # Half of the training samples are replaced by far-away ones without a label.
     features, labels = separable.train.features.copy(), separable.train.labels.copy()

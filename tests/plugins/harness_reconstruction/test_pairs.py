@@ -10,7 +10,7 @@ import torch
 
 from harness import EvaluationError, ImageSource, Part, VectorSource
 from harness_reconstruction import pairs
-from harness_reconstruction.pairs import FeatureImagePairs, require_fit
+from harness_reconstruction.pairs import FeatureImagePairs
 
 CPU = torch.device("cpu")
 
@@ -106,35 +106,3 @@ def test_inputs_that_are_no_images_are_refused():
 
 
 # ------------------------------------------------------------------------------------------------- unfit features
-
-
-@pytest.fixture
-def feature():
-    return np.random.default_rng(0).normal(size=(90, 2, 3))
-
-
-@pytest.mark.parametrize("block", [1, 60, 1 << 24])
-@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
-def test_values_that_are_not_finite_in_single_precision_are_refused(make_task, feature, monkeypatch, block, value):
-    monkeypatch.setattr(pairs, "BLOCK", block)
-    feature[70, 1, 2] = value
-    part = Part(features=feature, index=np.arange(90))
-    with pytest.raises(EvaluationError, match=r"^Feature 'y' has values that are not finite in the test part; check that training"):
-        require_fit(make_task(feature), part, "test")
-
-
-@pytest.mark.parametrize("block", [1, 60, 1 << 24])
-def test_a_feature_that_never_varies_is_refused(make_task, feature, monkeypatch, block):
-    monkeypatch.setattr(pairs, "BLOCK", block)
-    part = Part(features=np.broadcast_to(feature[:1], feature.shape), index=np.arange(90))
-    sentence = "^Feature 'y' is the same for every sample of the training part, so nothing can be reconstructed from it"
-    with pytest.raises(EvaluationError, match=sentence):
-        require_fit(make_task(feature), part, "training")
-
-
-@pytest.mark.parametrize("block", [1, 60, 1 << 24])
-def test_a_feature_of_which_one_value_varies_is_not_refused(make_task, feature, monkeypatch, block):
-    monkeypatch.setattr(pairs, "BLOCK", block)
-    constant = np.repeat(feature[:1], 90, axis=0)
-    constant[70, 1, 2] += 1
-    require_fit(make_task(feature), Part(features=constant, index=np.arange(90)), "training")

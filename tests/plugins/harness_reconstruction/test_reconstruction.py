@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import numpy as np
 import pytest
@@ -236,21 +235,6 @@ def test_fewer_samples_than_a_batch_are_refused(telling):
     sentence = "The training part has 90 samples, fewer than a batch of 91; lower evaluator.reconstruction.batch_size."
     refused(telling, sentence, batch_size=91)
     evaluate(telling, batch_size=90, epochs=1)
-
-
-@pytest.mark.parametrize("name", ["train", "test"])
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_features_that_are_not_finite_are_refused(telling, name, value):
-    part = getattr(telling, name)
-    part.features[3, 2] = value
-    words = {"train": "training", "test": "test"}[name]
-    sentence = f"Feature 'y' has values that are not finite in the {words} part; check that training did not diverge."
-    refused(telling, sentence)
-
-
-def test_a_constant_feature_is_refused(make_task):
-    sentence = "Feature 'y' is the same for every sample of the training part, so nothing can be reconstructed from it."
-    refused(make_task(np.ones((120, 6), np.float32)), sentence)
 
 
 @pytest.mark.parametrize(
