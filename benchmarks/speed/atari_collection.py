@@ -34,9 +34,10 @@ import gymnasium
 import numpy as np
 from gymnasium.wrappers import AtariPreprocessing
 
-from harness_atari import collection as collecting
 from harness_atari.array_folders import partial_folder, writable
-from harness_atari.collection import Plan, collect
+from harness_atari.collecting import collect
+from harness_atari.collection import Plan
+from harness_atari.consoles import Console
 from harness_atari.emulation import HEIGHT, RAM_BYTES, WIDTH
 
 Piece = Callable[[], None]
@@ -70,7 +71,7 @@ def our_loops(game: str, folder: Path, rounds: int) -> dict[str, Piece]:
     plan = Plan(game=game, part="pretrain", frames=8 * STEPS * rounds, seed=0)
     place = partial_folder(folder / game, "timed", plan.forms)
     arrays = writable(place, plan.forms)
-    timed, unwritten, listened, bare = (collecting._Stream(place, plan, 0, arrays) for _ in range(4))
+    timed, unwritten, listened, bare = (Console(place, plan, 0, arrays) for _ in range(4))
     unwritten._frames = InMemory()
     listened.emulator._console = listening = Listening(listened.emulator._console)
     pieces = np.random.default_rng(0).integers(1, timed.emulator.actions, (rounds, STEPS)).tolist()

@@ -22,7 +22,8 @@ import numpy as np
 
 from harness import DataContext, DataSet, DataSetSpec, GeneratedRecipe, Options, UsageError, UserData
 from harness_atari.array_folders import write_note
-from harness_atari.collection import Collection, Plan, Policy, Progress, collect_by_policy, open_collection
+from harness_atari.collecting import Policy, collect_by_policy
+from harness_atari.collection import Collection, Plan, Progress, open_collection
 from harness_atari.emulation import Emulator
 from harness_atari.frames import data_set
 from harness_atari.games import game

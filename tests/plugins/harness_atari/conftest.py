@@ -7,7 +7,8 @@ import importlib.util
 import numpy as np
 import pytest
 
-from harness_atari.collection import Plan, collect
+from harness_atari.collecting import collect
+from harness_atari.collection import Plan
 from harness_atari.emulation import rom_path
 from harness_atari.games import game
 

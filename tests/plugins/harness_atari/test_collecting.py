@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 
 from harness import DataError, UnfitError, UnknownNameError
-from harness_atari import collection as collecting
-from harness_atari.collection import Plan, collect, collect_by_policy, open_collection
+from harness_atari import collecting, consoles, workers
+from harness_atari import collection as collection_module
+from harness_atari.collecting import collect, collect_by_policy
+from harness_atari.collection import Plan, open_collection
 
 pytestmark = pytest.mark.usefixtures("_needs_emulator")
 
@@ -122,7 +124,7 @@ def test_labels_alone_are_taken_from_frames_that_are_there(played, replayed):
 
 
 def test_a_worker_imports_no_torch():
-    program = "import sys, harness_atari.collection; print('torch' in sys.modules)"
+    program = "import sys, harness_atari.workers; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip() == "False"
 
 
@@ -207,7 +209,8 @@ def test_a_killed_collection_goes_on(tmp_path, whole):
     program = f"""
 import msgspec
 from pathlib import Path
-from harness_atari.collection import Plan, collect
+from harness_atari.collecting import collect
+from harness_atari.collection import Plan
 collect(Path({str(tmp_path)!r}), Plan(game="breakout", part="probe", frames=8_000, seed=1), workers=2)
 """
     process = subprocess.Popen([sys.executable, "-c", program])
@@ -251,7 +254,7 @@ def test_a_collection_that_was_copied_is_taken(tmp_path, whole, replayed):
 
 def test_a_collection_of_another_emulator_is_not_taken(tmp_path, replayed, monkeypatch):
     collect(tmp_path, PLAN, workers=1)
-    monkeypatch.setattr(collecting, "collection_recipe", lambda name: {"emulator": "ale-py 9.9"})
+    monkeypatch.setattr(collection_module, "collection_recipe", lambda name: {"emulator": "ale-py 9.9"})
     collect(tmp_path, PLAN, workers=1)
     assert len(replayed) == 16
 
@@ -285,7 +288,7 @@ def test_a_disk_that_fails_on_the_way_is_one_sentence(tmp_path, monkeypatch):
     def fails(self, row):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(collecting.RowWriter, "add", fails)
+    monkeypatch.setattr(consoles.RowWriter, "add", fails)
     with pytest.raises(DataError, match=r"probe-s1-480 could not be written: the disk is full"):
         collect(tmp_path, PLAN, workers=1)
     assert open_collection(tmp_path / PLAN.name) is None
@@ -312,7 +315,7 @@ def test_an_unknown_game_is_refused(tmp_path):
     ],
 )
 def test_a_worker_that_fails_is_one_sentence(tmp_path, monkeypatch, worker, said):
-    monkeypatch.setattr(collecting, "_WORKER", worker)
+    monkeypatch.setattr(workers, "_WORKER", worker)
     with pytest.raises(DataError, match=said):
         collect(tmp_path, PLAN, workers=2)
     assert open_collection(tmp_path / PLAN.name) is None
@@ -360,7 +363,7 @@ def test_a_policy_sees_all_consoles_and_chooses_for_each(tmp_path):
 
 def test_a_policy_that_plays_at_random_gives_what_the_random_agent_gives(tmp_path, played):
     plan = Plan(game="pong", part="probe", frames=160, seed=1)
-    generators = [collecting._generator(plan, str(stream)) for stream in range(8)]
+    generators = [consoles.generator_of(plan, str(stream)) for stream in range(8)]
     actions = []
     for generator in generators:
         generator.integers(1, 2**31 - 1)
