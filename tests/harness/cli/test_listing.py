@@ -177,7 +177,7 @@ def test_show_in_json_is_a_list_of_the_parts_of_that_name(cli):
 def test_show_of_a_misspelt_name_suggests_the_nearest(cli):
     answer = cli("show", "supervisd")
     assert answer.code == 2
-    assert answer.sentence == "There is no part named 'supervisd'; did you mean 'supervised'?"
+    assert answer.sentence == "There is no part named 'supervisd'; did you mean 'supervised' or 'ram-supervised'?"
 
 
 def test_show_of_an_unknown_name_says_where_the_names_are(cli):
