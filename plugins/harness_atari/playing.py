@@ -29,9 +29,8 @@ from harness_atari.frames import data_set
 from harness_atari.games import game
 from harness_atari.spec_data import BUDGETS_OF_PLAYED, AtariOptions, FrameSize, Validation, resolve_atari
 
-_PARTS = ("pretrain", "probe")
 _NOTE = "played.json"
-"""Holds the digests of both parts, and is written last."""
+"""Holds the digests of both parts, that to train on first, and is written last."""
 
 
 class PlayedOptions(Options, frozen=True, kw_only=True):
@@ -80,13 +79,12 @@ def play(
         msgspec.convert(sizes, AtariOptions)
     except msgspec.ValidationError as error:
         raise UsageError(f"Frames and the seed are whole numbers, the former multiples of 8: {error}.") from None
-    digests = {}
-    for part, frames in zip(_PARTS, (pretrain_frames, probe_frames), strict=True):
-        plan = Plan(game=playing.name, part=part, frames=frames, seed=seed)  # type: ignore[arg-type]
-        made = collect_by_policy(folder / part, plan, policy, progress=progress)
-        digests[part] = made.content_sha256
-    write_note(folder / _NOTE, digests)
-    return played(folder)
+    training_plan = Plan(game=playing.name, part="pretrain", frames=pretrain_frames, seed=seed)
+    probing_plan = Plan(game=playing.name, part="probe", frames=probe_frames, seed=seed)
+    training = collect_by_policy(folder / training_plan.part, training_plan, policy, progress=progress)
+    probing = collect_by_policy(folder / probing_plan.part, probing_plan, policy, progress=progress)
+    write_note(folder / _NOTE, [training.content_sha256, probing.content_sha256])
+    return _user_data(training, probing, None)
 
 
 def played(folder: str | Path, *, name: str | None = None) -> UserData:
@@ -96,20 +94,19 @@ def played(folder: str | Path, *, name: str | None = None) -> UserData:
 
     Raises UsageError when nothing whole lies there.
     """
-    training, probing = (open_collection(Path(folder) / part) for part in _PARTS)
+    training, probing = (open_collection(Path(folder) / part) for part in ("pretrain", "probe"))
     # Where playing was interrupted, one of them may be older than the other.
     if training is None or probing is None or _noted(Path(folder)) != [training.content_sha256, probing.content_sha256]:
         raise UsageError(f"{folder} holds no frames that harness_atari.play has finished, or they are damaged; play again.")
     return _user_data(training, probing, name)
 
 
-def _noted(folder: Path) -> list[str]:
-    """The digests of both parts that were played together; none where they are not told."""
+def _noted(folder: Path) -> Any:
+    """The digests of both parts that were played together; None where they are not told."""
     try:
-        digests = json.loads((folder / _NOTE).read_bytes())
-        return [digests[part] for part in _PARTS]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+        return json.loads((folder / _NOTE).read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def _user_data(training: Collection, probing: Collection, name: str | None) -> UserData:
