@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from harness.contracts.options import Options as Options
     from harness.contracts.pictures import Picture as Picture
     from harness.contracts.pictures import RunView as RunView
+    from harness.contracts.progress import Progress as Progress
+    from harness.contracts.progress import no_progress as no_progress
     from harness.contracts.sources import CustomSampling as CustomSampling
     from harness.contracts.sources import Description as Description
     from harness.contracts.sources import Epoch as Epoch
@@ -109,6 +111,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "harness.contracts.objective": ("Objective", "ObjectiveContext", "Phase", "Step"),
     "harness.contracts.options": ("Meta", "Options"),
     "harness.contracts.pictures": ("Picture", "RunView"),
+    "harness.contracts.progress": ("Progress", "no_progress"),
     "harness.contracts.sources": (
         "CustomSampling", "Description", "Epoch", "Graphs", "Items", "Sampling", "Sequences", "Source",
         "SubGraphs", "TimePairs", "WholeGraph",

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.contracts.progress import Progress, no_progress
 from harness.contracts.sources import Source
 from harness.contracts.specs import DataSetSpec, ProtocolSpec
 
@@ -30,8 +31,8 @@ class DataContext:
     """Those of a `GeneratedRecipe`: all that a data set of a family knows of its name."""
     protocol: str = ""
     """Name of the protocol that it is built for, which may say more than the parts: which factors are judged, say."""
-    progress: Callable[[int, int, str], None] = lambda done, total, unit: None
-    """Told how far a long preparation is: (done, total, what is counted, such as "frames")."""
+    progress: Progress = no_progress
+    """Told how far a long preparation is."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from harness.contracts.encoder import Encoder
+from harness.contracts.progress import Progress, no_progress
 from harness.contracts.sources import Source
 from harness.contracts.strata import draw_by_class
 
@@ -68,8 +69,8 @@ class Task:
     """Makes a fresh decoder of the judged feature, [B, *shape] -> inputs, on the CPU: the layers of the encoder's mirror decoder,
     the widths of the hidden ones times a number. Its weights come from torch's own state or the generator, one of the CPU's."""
     modules: Mapping[str, nn.Module] = field(default_factory=dict)
-    progress: Callable[[int, int, str], None] = lambda done, total, unit: None
-    """Told how far a long evaluation is, as often as one likes: (done, at most, what is counted, such as "epochs")."""
+    progress: Progress = no_progress
+    """Told how far a long evaluation is."""
 
     def fit_and_validation(self, fraction: float = 0.1) -> tuple[Part, Part]:
         """The training part without, and the validation part for choosing hyper-parameters.

@@ -16,6 +16,7 @@ from torch import nn
 from harness.contracts.dataset import Annotations, Splits
 from harness.contracts.encoder import Encoder
 from harness.contracts.evaluator import Evaluator, Part, Score, Task
+from harness.contracts.progress import Progress
 from harness.contracts.sources import Source
 from harness.contracts.specs import EvaluatorSpec, MetricSpec
 from harness.errors import EvaluationError
@@ -41,7 +42,7 @@ def make_task(
     fresh_encoder: Callable[[], Encoder],
     decoder: Callable[[torch.Generator, float], nn.Module],
     modules: Mapping[str, nn.Module],
-    progress: Callable[[int, int, str], None],
+    progress: Progress,
 ) -> Task:
     """What an evaluator is given: the feature, and of everything else only what its spec says it needs.
 
@@ -90,7 +91,7 @@ def _require_varied(evaluator: str, feature: str, parts: Mapping[str, Part]) -> 
             )
 
 
-def now_and_then(progress: Callable[[int, int, str], None]) -> Callable[[int, int, str], None]:
+def now_and_then(progress: Progress) -> Progress:
     """`progress`, told at most ten times a second."""
     last = -math.inf
 

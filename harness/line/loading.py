@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +16,7 @@ import numpy as np
 from harness.catalog.catalog import Catalog
 from harness.catalog.discovery import Plugins
 from harness.contracts.dataset import DataContext, DataSet, Splits
+from harness.contracts.progress import Progress
 from harness.contracts.specs import DataSetSpec, GeneratedRecipe
 from harness.data.files import decoded_folder, locate_files, read_lock
 from harness.errors import CorruptDataError, PluginError, StorageError
@@ -63,7 +64,7 @@ def data_context(
     recipe: str = "",
     *,
     protocol: str = "",
-    progress: Callable[[int, int, str], None],
+    progress: Progress,
 ) -> DataContext:
     """What a data set is built with.
 

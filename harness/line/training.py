@@ -34,7 +34,7 @@ from harness.line.seeding import derive_seed, generator, isolated_randomness
 from harness.line.stopping import StopRule
 from harness.line.streams import BatchStream, LabelTable
 
-Progress = Callable[[int, int | None, Mapping[str, float]], None]
+TrainingProgress = Callable[[int, int | None, Mapping[str, float]], None]
 """Told (steps finished, steps at most, newest terms)."""
 
 _SHOWN_EVERY_S = 0.1
@@ -73,7 +73,7 @@ class Trainer:
         validation: Source[Any] | None = None,
         checkpoint: Path | None = None,
         checkpoint_every_s: float = 30.0,
-        progress: Progress | None = None,
+        progress: TrainingProgress | None = None,
     ) -> None:
         self.objective, self.options, self.seed, self.fabric, self.labels = objective, options, seed, fabric, labels
         self.checkpoint, self.checkpoint_every_s, self.progress = checkpoint, checkpoint_every_s, progress

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from harness import DataError, UnfitError
+from harness import DataError, Progress, UnfitError, no_progress
 from harness_atari.array_folders import cannot_be_written, finish, only_one, partial_folder, remove_partial, writable
-from harness_atari.collection import Collection, Plan, Progress, joined, open_collection, recipe_of, report
+from harness_atari.collection import Collection, Plan, joined, open_collection, recipe_of, report
 from harness_atari.consoles import REPORTED, generator_of, is_done, mark, mark_done, opened, play
 from harness_atari.emulation import Bytes, rom_path
 from harness_atari.games import game
@@ -30,7 +30,7 @@ _WORTH_A_PROCESS = 4_000
 """Frames below which another process would take longer to start than to play."""
 
 
-def collect(cache: Path, plan: Plan, *, workers: int | None = None, progress: Progress | None = None) -> Collection:
+def collect(cache: Path, plan: Plan, *, workers: int | None = None, progress: Progress = no_progress) -> Collection:
     """The collection of a plan, played by a random agent; one that lies in `cache` already, and is undamaged, is taken.
 
     :param cache: a folder for collections of this game; that of `DataContext.cache` is another for every game and emulator.
@@ -64,7 +64,7 @@ def collect(cache: Path, plan: Plan, *, workers: int | None = None, progress: Pr
         return _finished(partial, folder, plan, recipe_of(plan))
 
 
-def collect_by_policy(folder: Path, plan: Plan, policy: Policy, *, progress: Progress | None = None) -> Collection:
+def collect_by_policy(folder: Path, plan: Plan, policy: Policy, *, progress: Progress = no_progress) -> Collection:
     """A collection played by a policy, with all consoles in step, in this process; it replaces whatever lies in `folder`.
 
     The policy is shown a fresh array in every step, which it may keep. `open_collection(folder)` finds the collection again. Raises
@@ -95,7 +95,7 @@ def collect_by_policy(folder: Path, plan: Plan, policy: Policy, *, progress: Pro
         return _finished(partial, folder, plan, recipe)
 
 
-def _play_here(partial: Path, plan: Plan, streams: Sequence[int], progress: Progress | None) -> None:
+def _play_here(partial: Path, plan: Plan, streams: Sequence[int], progress: Progress) -> None:
     for done, stream in enumerate(streams, start=EMULATORS - len(streams)):
         play(partial, plan, stream, lambda frames, before=done * plan.share: report(progress, plan, before + frames))  # type: ignore[misc]
 

@@ -7,7 +7,7 @@ Imports no torch.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,12 +17,10 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from harness import Progress
 from harness_atari.array_folders import Forms, plan_of, whole_folder
 from harness_atari.emulation import HEIGHT, RAM_BYTES, WIDTH, Bytes
 from harness_atari.spec_data import EMULATORS, collection_recipe
-
-Progress = Callable[[int, int, str], None]
-"""Told how far it is: (done, total, "frames")."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -108,10 +106,9 @@ def rows_of(plan: Plan, stream: int) -> slice:
     return slice(stream * plan.share, (stream + 1) * plan.share)
 
 
-def report(progress: Progress | None, plan: Plan, done: int) -> None:
+def report(progress: Progress, plan: Plan, done: int) -> None:
     """Tell whoever listens how many frames are there."""
-    if progress is not None:
-        progress(done, plan.frames, "frames")
+    progress(done, plan.frames, "frames")
 
 
 def seeded(label: str) -> np.random.Generator:

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from harness import Annotations, DataContext, DataSet, FrameSource, Splits, VectorSource
+from harness import Annotations, DataContext, DataSet, FrameSource, Progress, Splits, VectorSource
 from harness_atari.collecting import collect
-from harness_atari.collection import Collection, Plan, Progress
+from harness_atari.collection import Collection, Plan
 from harness_atari.games import Game, game
 from harness_atari.labels import judged, pretraining
 from harness_atari.legacy_frames import LegacyFrames

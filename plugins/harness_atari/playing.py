@@ -20,10 +20,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from harness import DataContext, DataSet, DataSetSpec, GeneratedRecipe, Options, UsageError, UserData
+from harness import DataContext, DataSet, DataSetSpec, GeneratedRecipe, Options, Progress, UsageError, UserData, no_progress
 from harness_atari.array_folders import write_note
 from harness_atari.collecting import Policy, collect_by_policy
-from harness_atari.collection import Collection, Plan, Progress, open_collection
+from harness_atari.collection import Collection, Plan, open_collection
 from harness_atari.emulation import Emulator
 from harness_atari.frames import data_set
 from harness_atari.games import game
@@ -56,7 +56,7 @@ def play(
     pretrain_frames: int = 100_000,
     probe_frames: int = 50_000,
     seed: int = 42,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> UserData:
     """Let a policy play a game, keep what is seen with the RAM of every step in `folder`, and return it as data.
 

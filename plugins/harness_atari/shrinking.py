@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness import Progress, no_progress
 from harness_atari.array_folders import Arrays, finish, only_one, partial_folder, remove_partial, whole_folder, writable
 from harness_atari.collection import Collection
 
@@ -17,7 +17,7 @@ _CHUNK = 256
 """Frames that are made at a time: memory stays small."""
 
 
-def shrunk_frames(collection: Collection, size: int, progress: Callable[[int, int, str], None] | None = None) -> Bytes:
+def shrunk_frames(collection: Collection, size: int, progress: Progress = no_progress) -> Bytes:
     """The frames of a collection as [T, 1, size, size] uint8, mapped read-only.
 
     Raises DataError when the disk has no room for them.
@@ -37,8 +37,7 @@ def shrunk_frames(collection: Collection, size: int, progress: Callable[[int, in
         arrays = writable(partial, forms)
         for first in range(0, count, _CHUNK):
             arrays["frames"][first : first + _CHUNK, 0] = area_mean(frames[first : first + _CHUNK], size)
-            if progress is not None:
-                progress(min(first + _CHUNK, count), count, "frames")
+            progress(min(first + _CHUNK, count), count, "frames")
         finish(partial, folder, plan, forms, _sha256(arrays))
     return shrunk_frames(collection, size)
 

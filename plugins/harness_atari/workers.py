@@ -16,8 +16,8 @@ from typing import IO, Any
 import msgspec
 import numpy as np
 
-from harness import DataError
-from harness_atari.collection import Plan, Progress, report
+from harness import DataError, Progress
+from harness_atari.collection import Plan, report
 from harness_atari.consoles import mark, play
 from harness_atari.emulation import emulator_library
 from harness_atari.spec_data import EMULATORS
@@ -31,7 +31,7 @@ work(**job)
 """
 
 
-def play_elsewhere(partial: Path, plan: Plan, streams: Sequence[int], workers: int, progress: Progress | None) -> None:
+def play_elsewhere(partial: Path, plan: Plan, streams: Sequence[int], workers: int, progress: Progress) -> None:
     """Divide the consoles among other processes.
 
     They are started as commands and not by multiprocessing, which would run the caller's script again in each.

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness import EvaluationError, Evaluator, Score, Task
+from harness import EvaluationError, Evaluator, Progress, Score, Task
 from harness_probes.samples import LabelledRows, fit_and_validation_rows, labelled_rows, require_classes
 from harness_probes.spec import FineTuneOptions, MlpOptions, MlpPaperOptions, SmallNetOptions
 
@@ -168,7 +168,7 @@ def train_to_best(
     options: MlpOptions | FineTuneOptions,
     drawn: Callable[[], Batches],
     validation: Callable[[], Batches],
-    progress: Callable[[int, int, str], None],
+    progress: Progress,
 ) -> int:
     """Train at each learning rate until the validation accuracy no longer rises, the next going on from the best weights so far.
 

@@ -11,14 +11,14 @@ by the duality gap. Large features are held once, in float32.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 
-from harness import EvaluationError, Evaluator, Score, Task
+from harness import EvaluationError, Evaluator, Progress, Score, Task
 from harness_probes.samples import LabelledRows, fit_and_validation_rows, labelled_rows, require_classes, score_predictions
 from harness_probes.spec import SvmOptions
 from harness_probes.squared_hinge import SquaredHinge
@@ -45,9 +45,7 @@ class SvmProbe(Evaluator):
         weights = machines.fit(C, self.options.max_iter, start)
         return [Score(name="accuracy", value=machines.accuracy(weights, test), selected={"C": C})]
 
-    def _choose(
-        self, fit: LabelledRows, validation: LabelledRows, progress: Callable[[int, int, str], None]
-    ) -> tuple[float, NDArray[np.float64]]:
+    def _choose(self, fit: LabelledRows, validation: LabelledRows, progress: Progress) -> tuple[float, NDArray[np.float64]]:
         """The C with the best accuracy on `validation`, of equals the smallest, and its weights."""
         require_classes(fit, "svm")
         machines = _Machines(fit)

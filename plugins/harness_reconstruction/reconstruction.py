@@ -10,13 +10,13 @@ generator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from harness import Description, EvaluationError, Evaluator, Score, Task
+from harness import Description, EvaluationError, Evaluator, Progress, Score, Task
 from harness_reconstruction.pairs import FeatureImagePairs
 from harness_reconstruction.similarity import ms_ssim, scales_that_fit, ssim, ssim_dim, weights
 from harness_reconstruction.spec import ReconstructionOptions
@@ -77,7 +77,7 @@ def train(
     pairs: FeatureImagePairs,
     options: ReconstructionOptions,
     generator: torch.Generator,
-    progress: Callable[[int, int, str], None],
+    progress: Progress,
 ) -> None:
     """Lower ||x - decoded||², summed over an image's pixels and channels and averaged over the batch, by Adam."""
     optimiser = torch.optim.Adam(decoder.parameters(), lr=options.lr, betas=(0.5, 0.999), fused=True)
