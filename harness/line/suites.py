@@ -2,10 +2,10 @@
 
 summary = "DGI on the Planetoid graphs"
 seeds = 10
+data = ["cora", "citeseer"]
 
 [[runs]]
 method = "dgi"  # or a list
-data = ["cora", "citeseer"]
 evaluators = ["logistic"]
 options = ["train.patience=20"]
 
@@ -37,7 +37,7 @@ class SuiteRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Runs of one or more methods on one or more data sets; what is left out is the suite's own value."""
 
     method: str | Names
-    data: str | Names
+    data: str | Names | None = None
     seeds: Seeds | None = None
     protocol: str | None = None
     encoder: str | None = None
@@ -56,6 +56,7 @@ class Suite(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     summary: str
     runs: Annotated[tuple[SuiteRun, ...], Meta(min_length=1)]
+    data: str | Names | None = None
     seeds: Seeds = 1
     evaluators: Names | None = None
     budget: BudgetName = "paper"
@@ -76,9 +77,13 @@ def read_suite(name: str, catalog: Catalog) -> Suite:
     except UnicodeDecodeError:
         raise UsageError(f"The suite {path} is not text in UTF-8.") from None
     try:
-        return msgspec.convert(tomllib.loads(text), Suite)
+        suite = msgspec.convert(tomllib.loads(text), Suite)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise UsageError(f"The suite {path} is not well-formed: {error}.") from None
+    for number, run in enumerate(suite.runs, 1):
+        if run.data is None and suite.data is None:
+            raise UsageError(f"The suite {path} is not well-formed: neither it nor its run {number} names `data`.")
+    return suite
 
 
 def plan_suite(
@@ -99,7 +104,7 @@ def plan_suite(
         chosen_budget = budget or run.budget or suite.budget
         if run.budgets is not None and chosen_budget not in run.budgets:
             continue
-        for method, data in product(_each(run.method), _each(run.data)):
+        for method, data in product(_each(run.method), _each(run.data or suite.data or ())):
             declared = suite.seeds if run.seeds is None else run.seeds
             chosen = seeds if seeds is not None else (seed,) if seed is not None else declared
             own = suite.references if run.references is None else run.references

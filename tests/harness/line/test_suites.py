@@ -66,6 +66,14 @@ def test_what_a_run_says_stands_over_the_suite(toy, suite):
     assert (last.precision, last.protocol, last.encoder, last.features) == ("bf16", "blobs-thirds", "mlp", ("hidden",))
 
 
+def test_the_suites_data_are_those_of_every_run_that_names_none(toy, tmp_path):
+    path = tmp_path / "suite.toml"
+    runs = ['method = "any"\n', 'method = "squeeze"\ndata = "blobs"\n']
+    path.write_text("\n[[runs]]\n".join(['summary = "s"\ndata = ["blobs", "walks"]', *runs]), encoding="utf-8")
+    planned = [(request.method, request.data) for request in plan_suite(read_suite(str(path), toy.catalog))]
+    assert planned == [("any", "blobs"), ("squeeze", "blobs"), ("any", "walks")]
+
+
 def test_the_command_line_stands_over_both(toy, suite):
     requests = plan_suite(read_suite(suite, toy.catalog), seeds=2, budget="smoke", evaluators=["spread"], references=False)
     assert {request.seeds for request in requests} == {(0, 1)}
@@ -137,7 +145,7 @@ def test_a_suite_of_a_package_that_is_gone_says_so(toy):
     [
         (b"summary = ", "is not well-formed"),
         (b"[[runs]]\nmethod = 'a'\ndata = 'b'\n", "missing required field `summary`"),
-        (b"summary = 's'\n[[runs]]\nmethod = 'a'\n", "missing required field `data`"),
+        (b"summary = 's'\n[[runs]]\nmethod = 'a'\n", "neither it nor its run 1 names `data`"),
         (b"summary = 's'\nsed = 3\n[[runs]]\nmethod = 'a'\ndata = 'b'\n", "unknown field `sed`"),
         (b"summary = 's'\n[[runs]]\nmethod = 'a'\ndata = 'b'\nbudget = 'tiny'\n", "Invalid enum value 'tiny'"),
         (b"summary = '\xff'\n", "is not text in UTF-8"),
