@@ -79,16 +79,32 @@ def results(data: str, judged: Iterable[tuple[str, dict[str, Any]]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def by_feature(data: str, evaluator: str, features: Sequence[str]) -> str:
-    """The same with a column for each feature, and the published value of the same protocol, or the nearest, in brackets."""
+def side_by_side(data: str, columns: dict[str, tuple[str, str, str]]) -> str:
+    """A row for each method and a column for each (evaluator, metric, feature), with the published value of the same protocol, or the
+    nearest, in brackets. The encoders are those of the first column."""
     cells: dict[str, dict[str, str]] = {}
-    for table, row in _measured_rows(data, evaluator):
-        name = ", ".join([_method(row), *(f"{key}={value}" for key, value in row["variant"].items())])
-        published = f" ({row['published'][0]['value']:.2f})" if row["published"] else ""
-        cells.setdefault(name, {"encoders": str(row["seeds"])})[table["feature"]] = f"{_spread(row)}{published}"
-    columns = (*features, "encoders")
-    lines = [f"| method | {' | '.join(columns)} |", "|--|" + "--:|" * len(columns)]
-    lines += [f"| {name} | {' | '.join(found.get(column, '') for column in columns)} |" for name, found in cells.items()]
+    seeds: dict[str, str] = {}
+    for heading, (evaluator, metric, feature) in columns.items():
+        for table, row in _measured_rows(data, evaluator):
+            if (table["metric"]["name"], table["feature"]) == (metric, feature):
+                name = ", ".join([_method(row), *(f"{key}={value}" for key, value in row["variant"].items())])
+                cells.setdefault(name, {})[heading] = _beside_published(row)
+                seeds.setdefault(name, str(row["seeds"]))
+    lines = [f"| method | {' | '.join(columns)} | encoders |", "|--|" + "--:|" * (len(columns) + 1)]
+    lines += [f"| {name} | {' | '.join(found.get(each, '') for each in columns)} | {seeds[name]} |" for name, found in cells.items()]
+    return "\n".join(lines) + "\n"
+
+
+def by_data(data: Sequence[str], evaluator: str, options: dict[str, Any], metric: str, methods: Sequence[str]) -> str:
+    """A row for each data set and a column for each method, under an evaluator of which these options are asked."""
+    lines = [f"| data set | {' | '.join(f'`{method}`' for method in methods)} |", "|--|" + "--:|" * len(methods)]
+    for name in data:
+        found = {
+            row["method"]: f"{_beside_published(row)}, {row['seeds']}"
+            for table, row in _measured_rows(name, evaluator)
+            if table["metric"]["name"] == metric and options.items() <= table["evaluator"]["options"].items()
+        }
+        lines.append(f"| `{name}` | {' | '.join(found.get(method, '') for method in methods)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -122,6 +138,11 @@ def _spread(row: dict[str, Any], largest: float = math.inf) -> str:
     if abs(row["mean"]) >= largest:
         return f"{row['mean']:.0e}"
     return f"{row['mean']:.2f}" + ("" if row["sd"] is None else f" ± {row['sd']:.2f}")
+
+
+def _beside_published(row: dict[str, Any]) -> str:
+    published = f" ({row['published'][0]['value']:.2f})" if row["published"] else ""
+    return f"{_spread(row)}{published}"
 
 
 def _method(row: dict[str, Any]) -> str:
@@ -279,11 +300,23 @@ LAWS = [
     "gaussians:uniform,noise=0.1",
 ]
 
+EXTENDED = {
+    **{f"svm {layer}": ("svm", "accuracy", layer) for layer in ("conv", "fc", "y")},
+    "MS-SSIM": ("reconstruction", "ms_ssim", "y"),
+    "MINE": ("mine", "information", "y"),
+    "NDM": ("ndm", "dependence", "y"),
+    "NDM, sigmoid": ("ndm", "dependence_sigmoid", "y"),
+}
+
+GAMES = [f"atari:{game}" for game in ("pong", "breakout", "freeway", "boxing", "ms_pacman")]
+
 PARTS = {
     "../README.md": {
         "results on cora": results("cora", CORA),
-        "results on cifar10": by_feature("cifar10", "mlp", ("conv", "fc", "y")),
+        "results on cifar10": side_by_side("cifar10", {layer: ("mlp", "accuracy", layer) for layer in ("conv", "fc", "y")}),
+        "results on Atari": by_data(GAMES, "ram-probe", {"classes": "seen"}, "f1", ("st-dim", "vae", "random", "majority")),
     },
+    "../plugins/harness_images/README.md": {"extended table": side_by_side("cifar10", EXTENDED)},
     "../plugins/harness_information/README.md": {
         "staircase": estimates(["staircase"], "staircase", "estimate", "median, nats"),
         "estimators": estimates(LAWS, "mi-value", "bias", "bias, nats"),
