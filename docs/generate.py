@@ -80,8 +80,10 @@ def results(data: str, judged: Iterable[tuple[str, dict[str, Any]]]) -> str:
 
 
 def side_by_side(data: str, columns: dict[str, tuple[str, str, str]]) -> str:
-    """A row for each method and a column for each (evaluator, metric, feature), with the published value of the same protocol, or the
-    nearest, in brackets. The encoders are those of the first column."""
+    """A row for each method and a column for each (evaluator, metric, feature), the number of encoders being that of the first.
+
+    In brackets stands the published value of the same protocol, or the nearest.
+    """
     cells: dict[str, dict[str, str]] = {}
     seeds: dict[str, str] = {}
     for heading, (evaluator, metric, feature) in columns.items():
@@ -91,7 +93,8 @@ def side_by_side(data: str, columns: dict[str, tuple[str, str, str]]) -> str:
                 cells.setdefault(name, {})[heading] = _beside_published(row)
                 seeds.setdefault(name, str(row["seeds"]))
     lines = [f"| method | {' | '.join(columns)} | encoders |", "|--|" + "--:|" * (len(columns) + 1)]
-    lines += [f"| {name} | {' | '.join(found.get(each, '') for each in columns)} | {seeds[name]} |" for name, found in cells.items()]
+    for name, found in cells.items():
+        lines.append(f"| {name} | {' | '.join(found.get(heading, '') for heading in columns)} | {seeds[name]} |")
     return "\n".join(lines) + "\n"
 
 
