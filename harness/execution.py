@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from harness.catalog.catalog import Catalog
 from harness.catalog.discovery import Plugins
+from harness.contracts.progress import now_and_then
 from harness.contracts.specs import FilesRecipe
 from harness.data.files import cache_folder, data_roots, decoded_folder, locate_files, read_lock
 from harness.errors import DataError, HarnessError, PluginError, UnfitError
@@ -177,11 +178,11 @@ def prepare(
             raise UnfitError(f"The data set {entry.name} needs packages that are not installed: {', '.join(missing)}.")
         if not trust_first:
             check_pins(entry.spec, read_lock(cache_folder(), entry.spec.name), trust_first=False)
-        files, _ = locate_files(entry.spec, data_roots(), cache_folder(), trust_first=trust_first)
+        told = now_and_then(partial(plugins.preparation_advanced, entry.name))
+        files, _ = locate_files(entry.spec, data_roots(), cache_folder(), trust_first=trust_first, progress=told)
         if entry.spec.prepare is not None:
             from harness.line.building import prepare_dataset
             from harness.line.loading import data_context
 
-            told = partial(plugins.preparation_advanced, entry.name)
             prepare_dataset(entry, values, data_context(entry.spec, files, cache_folder(), progress=told))
         yield entry.name, files

@@ -109,7 +109,7 @@ def run(
 ) -> int:
     """Train, judge and record. What is recorded already is not computed again; an interrupted run continues."""
     from harness.api import installed, plan_request
-    from harness.cli import display
+    from harness.cli.plans import announce, show_plan
     from harness.execution import Settings, pending
     from harness.ledger.runs import Plan
     from harness.line.planning import Request
@@ -171,9 +171,9 @@ def run(
         click.echo(f"Left out: {reason}", err=True)
     work = pending(planned, settings, again=rerun)
     if dry_run:
-        display.show_plan(work, as_json=as_json)
+        show_plan(work, as_json=as_json)
         return 0
-    display.announce(work, settings)
+    announce(work, settings)
     return _compute(planned, work, settings, as_json=as_json)
 
 
@@ -218,11 +218,11 @@ def evaluate(
 def prepare(data: tuple[str, ...], options: tuple[str, ...], budget: str, trust_first: bool, as_json: bool) -> int:
     """Fetch, verify or collect data sets; nothing else."""
     from harness.api import installed
-    from harness.cli.display import preparation
+    from harness.cli.progress import progress
     from harness.execution import prepare as prepare_data
 
     plugins, catalog = installed()
-    with preparation(plugins):
+    with progress(plugins):
         prepared = list(prepare_data(data, catalog, plugins, trust_first=trust_first, budget=budget, options=options))
     if as_json:
         print_json({name: {path: str(place) for path, place in files.items()} for name, files in prepared})
@@ -239,11 +239,12 @@ def prepare(data: tuple[str, ...], options: tuple[str, ...], budget: str, trust_
 def _compute(planned: Plan, work: Sequence[Pending], settings: Settings, *, as_json: bool) -> int:
     """Compute what is missing, show what came out, and return the exit code."""
     from harness.api import installed
-    from harness.cli import display, results
+    from harness.cli import results
+    from harness.cli.progress import progress
     from harness.execution import execute
 
     plugins, catalog = installed()
-    with display.progress(plugins, work):
+    with progress(plugins, work):
         outcome = execute(work, catalog, plugins, settings)
     for problem in outcome.problems:
         click.echo(f"Error: {problem}", err=True)

@@ -7,10 +7,15 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from harness.contracts.progress import Progress, no_progress
 from harness.errors import CorruptDataError, MissingDataError, StorageError
 from harness.ledger import identity
 
 FETCH_TIMEOUT_S = 30.0
+CHUNK = 1 << 18
+"""Bytes that are received in one piece."""
+TOLD_FROM = 5 * 10**6
+"""Bytes of a file from which on it is told how much of it is there."""
 WITHOUT_IT = "Without it, `harness run --data digits` and `--data sbm` work on data that need no download."
 _CACHE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
@@ -64,12 +69,14 @@ def fetch(
     advice: str,
     headers: Mapping[str, str] | None = None,
     if_refused: str = "",
+    progress: Progress = no_progress,
 ) -> None:
     """Download one file; pooch writes it whole and checks its sha256 where one is given.
 
     :param lacks: how the error begins, "Data set X lacks the file Y".
     :param advice: how it ends: where the file was looked for and what to do.
     :param if_refused: what to do where the server asks who is calling (HTTP status 401 or 403).
+    :param progress: told how many megabytes are there.
     Raises CorruptDataError for another content, StorageError when `target` cannot be written, else MissingDataError.
     """
     try:
@@ -85,7 +92,9 @@ def fetch(
             known_hash=f"sha256:{sha256}" if sha256 else None,
             fname=target.name,
             path=target.parent,
-            downloader=pooch.HTTPDownloader(timeout=FETCH_TIMEOUT_S, progressbar=False, headers=dict(headers or {})),
+            downloader=pooch.HTTPDownloader(
+                timeout=FETCH_TIMEOUT_S, progressbar=_Megabytes(progress), chunk_size=CHUNK, headers=dict(headers or {})
+            ),
         )
     except ValueError as error:
         if "hash" in str(error).lower():
@@ -101,3 +110,26 @@ def fetch(
         if if_refused and getattr(response, "status_code", None) in (401, 403):
             reason += f"; {if_refused}"
         raise MissingDataError(f"{lacks}, and {url} could not be fetched ({reason}). {advice}") from None
+
+
+class _Megabytes:
+    """The bar that pooch moves on: tells a `Progress` in megabytes, of a large file whose length the server says."""
+
+    total = 0
+    """Bytes; pooch sets it."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._bytes = progress, 0
+
+    def update(self, amount: int) -> None:
+        """So many bytes more."""
+        told, self._bytes = self._bytes // 10**6, min(self._bytes + amount, self.total)
+        if self.total >= TOLD_FROM and self._bytes // 10**6 > told:
+            self._progress(self._bytes // 10**6, self.total // 10**6, "MB")
+
+    def reset(self) -> None:
+        """None of it, which pooch says before it says all."""
+        self._bytes = 0
+
+    def close(self) -> None:
+        """There is nothing to close."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.contracts.progress import Progress, no_progress
 from harness.contracts.specs import DataSetSpec, FileSpec, FilesRecipe, HubRecipe
 from harness.data.fetching import WITHOUT_IT, cache_folder, check_size, data_roots, fetch, file_sha256, find, wrong_file
 from harness.data.hub import locate_hub_files
@@ -23,7 +24,7 @@ def decoded_folder(cache: Path, recipe_sha256: str) -> Path:
 
 
 def locate_files(
-    spec: DataSetSpec, roots: Sequence[Path], cache: Path, *, trust_first: bool = False
+    spec: DataSetSpec, roots: Sequence[Path], cache: Path, *, trust_first: bool = False, progress: Progress = no_progress
 ) -> tuple[dict[str, Path], dict[str, str]]:
     """Find or fetch every file of a data set and check it. They are looked for in `spec.place`, the roots and the cache.
 
@@ -31,24 +32,27 @@ def locate_files(
     first trusted). Where a file without an address is nowhere and the recipe says where on the hub the same content is, the
     places are those of the hub's files, by their paths there. Raises CorruptDataError when a file differs from its digest or size,
     MissingDataError when it is nowhere to be had.
+
+    :param progress: told how much of a large file is fetched.
     """
     if spec.place:
         roots = [Path(spec.place).expanduser(), *roots]
     if isinstance(spec.recipe, HubRecipe):
-        return locate_hub_files(spec.name, spec.recipe, roots, cache), {}
+        return locate_hub_files(spec.name, spec.recipe, roots, cache, progress=progress), {}
     if not isinstance(spec.recipe, FilesRecipe):
         return {}, {}
     folders = [*roots, cache / "downloads"]
     if spec.recipe.elsewhere is not None:
         nowhere = [file.path for file in spec.recipe.files if file.url is None and find(file.path, folders) is None]
         if nowhere:
-            return locate_hub_files(spec.name, spec.recipe.elsewhere, roots, cache, instead_of=nowhere), {}
+            elsewhere = spec.recipe.elsewhere
+            return locate_hub_files(spec.name, elsewhere, roots, cache, instead_of=nowhere, progress=progress), {}
     locked = read_lock(cache, spec.name)
     places: dict[str, Path] = {}
     taken: dict[str, str] = {}
     for file in spec.recipe.files:
         expected = file.sha256 or locked.get(file.path)
-        place = find(file.path, folders) or _fetched(spec.name, file, expected, folders)
+        place = find(file.path, folders) or _fetched(spec.name, file, expected, folders, progress)
         check_size(place, file.size)
         digest = file_sha256(place)
         if expected is not None and digest != expected:
@@ -75,7 +79,7 @@ def _lock_file(cache: Path, name: str) -> Path:
     return cache / "locks" / f"{slug(name)}.json"
 
 
-def _fetched(name: str, file: FileSpec, expected: str | None, folders: Sequence[Path]) -> Path:
+def _fetched(name: str, file: FileSpec, expected: str | None, folders: Sequence[Path], progress: Progress) -> Path:
     """The file, downloaded into the last of `folders`."""
     lacks = f"Data set {name} lacks the file {file.path}"
     advice = (
@@ -85,5 +89,5 @@ def _fetched(name: str, file: FileSpec, expected: str | None, folders: Sequence[
     if file.url is None:
         raise MissingDataError(f"{lacks}, and there is no place to fetch it from. {advice}")
     target = folders[-1] / file.path
-    fetch(file.url, target, expected, lacks=lacks, advice=advice)
+    fetch(file.url, target, expected, lacks=lacks, advice=advice, progress=progress)
     return target

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 from msgspec import Struct
 
+from harness.contracts.progress import Progress, no_progress
 from harness.contracts.specs import HubRecipe
 from harness.data import fetching
 from harness.data.fetching import WITHOUT_IT, cache_folder, check_size, data_roots, fetch, file_sha256, find, wrong_file
@@ -104,12 +105,19 @@ def hub_files(repository: str, revision: str | None = None) -> HubListing:
 
 
 def locate_hub_files(
-    name: str, recipe: HubRecipe, roots: Sequence[Path], cache: Path, *, instead_of: Sequence[str] = ()
+    name: str,
+    recipe: HubRecipe,
+    roots: Sequence[Path],
+    cache: Path,
+    *,
+    instead_of: Sequence[str] = (),
+    progress: Progress = no_progress,
 ) -> dict[str, Path]:
     """Find or fetch a recipe's files and check each against the digest that its commit pins; their places by path.
 
     :param name: the data set, for messages.
     :param instead_of: other files that would do as well, for messages.
+    :param progress: told how much of a large file is fetched.
     Raises CorruptDataError when a file is another than its commit pins, MissingDataError when it, or its digest, is nowhere to be
     had, UnpinnedDataError when the recipe's revision is not a commit.
     """
@@ -124,7 +132,8 @@ def locate_hub_files(
     for path, place in found.items():
         if path not in pins:
             raise sought.missing(path, f"commit {recipe.revision} has no such file")
-        places[path] = _fetched(sought, path, pins[path]) if place is None else _checked(place, pins[path], recipe.revision)
+        pin = pins[path]
+        places[path] = _fetched(sought, path, pin, progress) if place is None else _checked(place, pin, recipe.revision)
     return places
 
 
@@ -177,7 +186,7 @@ def _pins_of(sought: _Sought, found: Mapping[str, Path | None]) -> dict[str, _Pi
     return pins
 
 
-def _fetched(sought: _Sought, path: str, pin: _Pin) -> Path:
+def _fetched(sought: _Sought, path: str, pin: _Pin, progress: Progress) -> Path:
     """The file, downloaded into the cache and checked; a wrong one is not kept."""
     repository, commit = sought.recipe.repository, sought.recipe.revision
     try:
@@ -197,6 +206,7 @@ def _fetched(sought: _Sought, path: str, pin: _Pin) -> Path:
         advice=sought.advice(path),
         headers=build_hf_headers(),
         if_refused=f"if it is gated, accept its terms on {hub.endpoint}/datasets/{repository} and log in with `hf auth login`",
+        progress=progress,
     )
     try:
         return _checked(target, pin, commit)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,14 +15,13 @@ from torch import nn
 from harness.contracts.dataset import Annotations, Splits
 from harness.contracts.encoder import Encoder
 from harness.contracts.evaluator import Evaluator, Part, Score, Task
-from harness.contracts.progress import Progress
+from harness.contracts.progress import Progress, now_and_then
 from harness.contracts.sources import Source
 from harness.contracts.specs import EvaluatorSpec, MetricSpec
 from harness.errors import EvaluationError
 from harness.ledger.records import Metric
 from harness.line.seeding import derive_seed, isolated_randomness
 
-_TOLD_EVERY_S = 0.1
 _COMPARED = 1024
 """Samples looked at together: a feature may be memory-mapped and larger than memory."""
 
@@ -89,20 +87,6 @@ def _require_varied(evaluator: str, feature: str, parts: Mapping[str, Part]) -> 
                 f"Feature {feature!r} is the same for every sample of the {name} part, which leaves {evaluator} nothing to judge; "
                 "check that the encoder did not collapse."
             )
-
-
-def now_and_then(progress: Progress) -> Progress:
-    """`progress`, told at most ten times a second."""
-    last = -math.inf
-
-    def told(done: int, total: int, unit: str) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= _TOLD_EVERY_S:
-            last = now
-            progress(done, total, unit)
-
-    return told
 
 
 def _rows(index: NDArray[np.int64]) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 from harness.catalog.catalog import Catalog
 from harness.catalog.discovery import Plugins
 from harness.contracts.dataset import DataContext, DataSet, Splits
-from harness.contracts.progress import Progress
+from harness.contracts.progress import Progress, now_and_then
 from harness.contracts.specs import DataSetSpec, GeneratedRecipe
 from harness.data.files import decoded_folder, locate_files, read_lock
 from harness.errors import CorruptDataError, PluginError, StorageError
@@ -90,8 +90,8 @@ def load_data(run: PlannedRun, workplace: Workplace) -> LoadedData:
 def _load(run: PlannedRun, workplace: Workplace) -> LoadedData:
     started = time.perf_counter()
     entry = workplace.catalog.dataset(run.parts["data"])
-    files, _ = locate_files(entry.spec, workplace.roots, workplace.cache, trust_first=workplace.trust_first)
-    told = partial(workplace.plugins.preparation_advanced, run.identity.data.name)
+    told = now_and_then(partial(workplace.plugins.preparation_advanced, run.identity.data.name))
+    files, _ = locate_files(entry.spec, workplace.roots, workplace.cache, trust_first=workplace.trust_first, progress=told)
     context = data_context(
         entry.spec, files, workplace.cache, run.identity.data.recipe_sha256, protocol=run.identity.protocol.id, progress=told
     )

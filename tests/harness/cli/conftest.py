@@ -16,6 +16,8 @@ from harness.catalog.catalog import Catalog
 from harness.catalog.discovery import load_plugins
 from harness.catalog.finding import Candidate, find_plugins
 from harness.cli import main
+from harness.execution import Pending
+from harness.line.planning import Request, plan
 
 AE = ("run", "--method", "ae", "--data", "digits", "--budget", "smoke", "--evaluators", "knn", "--threads", "1")
 PLUGIN = Path(__file__).parent / "plugin"
@@ -124,3 +126,10 @@ def cache(tmp_path, monkeypatch):
     folder = tmp_path / "cache"
     monkeypatch.setenv("HARNESS_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture
+def work():
+    """Two planned runs of AE with one cell each, nothing of them done."""
+    request = Request(method="ae", data="digits", seeds=(0, 1), evaluators=("knn",), budget="smoke", references=False)
+    return [Pending(run=run, missing=list(run.cells), done={}) for run in plan(request, harness.api.installed()[1]).runs]

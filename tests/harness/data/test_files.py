@@ -261,7 +261,7 @@ class Answers(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.asked.append(self.path)
-        content = {"/good": GOOD, "/wrong": WRONG, "/short": GOOD, "/hang": GOOD}.get(self.path)
+        content = self.server.contents.get(self.path)
         if content is None:
             self.send_error(404)
             return
@@ -287,6 +287,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Answers)
         self.asked, self.let_go = [], threading.Event()
+        self.contents = {"/good": GOOD, "/wrong": WRONG, "/short": GOOD, "/hang": GOOD}
 
     def url(self, name):
         return f"http://127.0.0.1:{self.server_port}/{name}"
@@ -324,6 +325,21 @@ def test_a_file_is_fetched_once(root, cache, server):
     for _ in range(2):
         locate_files(data_set(pinned(url=server.url("good"))), [root], cache)
     assert server.asked == ["/good"]
+
+
+def test_it_is_told_how_much_of_a_large_file_is_there(root, cache, server, monkeypatch):
+    monkeypatch.setitem(server.contents, "/good", GOOD * 200)  # 3 MB
+    monkeypatch.setattr(fetching, "TOLD_FROM", 10**6)
+    told = []
+    locate_files(data_set(unpinned(url=server.url("good"))), [root], cache, progress=lambda *said: told.append(said))
+    assert told[0] == (1, 3, "MB")
+    assert told[-1] == (3, 3, "MB")
+
+
+def test_nothing_is_told_of_a_small_file(root, cache, server):
+    told = []
+    locate_files(data_set(pinned(url=server.url("good"))), [root], cache, progress=lambda *said: told.append(said))
+    assert told == []
 
 
 def test_a_file_that_is_there_is_not_fetched(root, cache, server):

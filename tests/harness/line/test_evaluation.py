@@ -196,15 +196,6 @@ def test_a_part_of_one_sample_is_no_constant():
     assert len(task_with(splits=splits, judges_constants=False).test) == 1
 
 
-def test_progress_is_told_at_most_ten_times_a_second(monkeypatch):
-    clock, told = iter([0.0, 0.05, 0.11, 0.2, 0.3]), []
-    monkeypatch.setattr(evaluation.time, "monotonic", lambda: next(clock))
-    task = task_with(progress=lambda *progress: told.append(progress))
-    for step in range(5):
-        task.progress(step, 5, "steps")
-    assert told == [(0, 5, "steps"), (2, 5, "steps"), (4, 5, "steps")]
-
-
 def test_parts_hold_their_own_rows():
     task = task_with("labels")
     assert task.test.index.tolist() == [10, 11]

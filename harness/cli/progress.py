@@ -1,20 +1,18 @@
-"""What the command line shows before and during a run: what is planned, and how far it is."""
+"""What the command line shows during a run: how far it is, as bars on a terminal and as plain lines elsewhere."""
 
 from __future__ import annotations
 
-import logging
+import sys
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
-from harness.cli.printing import count, pairs, print_json
+from harness.cli.plans import titles
 from harness.contracts.hookspecs import hookimpl
-from harness.execution import Pending, Settings
+from harness.execution import Pending
 from harness.ledger.records import Record
 from harness.ledger.runs import PlannedRun
 from harness.names import duration
@@ -24,129 +22,17 @@ if TYPE_CHECKING:
 
     from harness.catalog.discovery import Plugins
 
-_LOG = logging.getLogger(__name__)
-
 _LINE_EVERY_S = 10.0
 """How often a plain line tells how training goes, where there is no terminal."""
 
 
-# ------------------------------------------------------------------------------------------------ before a run
-
-
-def show_plan(work: Sequence[Pending], *, as_json: bool) -> None:
-    """What a dry run prints."""
-    if as_json:
-        document = [
-            {
-                "run": each.run.identity.sha256,
-                "method": each.run.identity.method.name,
-                "data": each.run.identity.data.name,
-                "seed": each.run.identity.seed,
-                "reference": each.run.reference,
-                "folder": str(each.run.folder),
-                "cells": [
-                    {
-                        "id": each.run.cell_identity(cell).sha256,
-                        "evaluator": cell.evaluator.name,
-                        "feature": cell.feature,
-                        "done": each.run.cell_identity(cell).sha256 in each.done,
-                    }
-                    for cell in each.run.cells
-                ],
-            }
-            for each in work
-        ]
-        print_json(document)
-        return
-    titles = _titles(work)
-    for each in work:
-        cells = ", ".join(
-            f"{cell.evaluator.name} on {cell.feature}{'' if cell in each.missing else ' (recorded)'}" for cell in each.run.cells
-        )
-        mark = "  [reference]" if each.run.reference else ""
-        click.echo(f"{titles[each.run.identity.sha256]}{mark}: {_length(each.run)}; {cells}")
-    missing = sum(len(each.missing) for each in work)
-    click.echo(f"{missing} of {sum(len(each.run.cells) for each in work)} cells would be computed.")
-
-
-def announce(work: Sequence[Pending], settings: Settings) -> None:
-    """Say, before anything is computed, how much there is to do and about how long it takes."""
-    missing = [each for each in work if each.missing]
-    if not missing:
-        return
-    compared = [each for each in missing if not each.run.reference] or missing
-    first = compared[0].run
-    cells = sum(len(each.missing) for each in missing)
-    click.echo(
-        f"{count(len(missing), 'run')}, {count(cells, 'cell')} to compute. {first.identity.method.name}: {_length(first)}, "
-        f"budget {first.budget}{_estimate(compared, settings)}.",
-        err=True,
-    )
-
-
-def _titles(work: Sequence[Pending]) -> dict[str, str]:
-    """The names of runs by their ids; runs of one name have the options after it in which they differ."""
-    alike: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
-    for each in work:
-        alike[each.run.name][each.run.identity.sha256] = _choices(each.run)
-    titles = {}
-    for name, runs in alike.items():
-        keys = dict.fromkeys(key for choices in runs.values() for key in choices)
-        telling = [key for key in keys if len({repr(choices.get(key)) for choices in runs.values()}) > 1]
-        for sha256, choices in runs.items():
-            own = pairs({key: choices[key] for key in telling if key in choices})
-            titles[sha256] = f"{name} ({own})" if own else name
-    return titles
-
-
-def _choices(run: PlannedRun) -> dict[str, Any]:
-    """What was chosen for a run: {"encoder": "gcn", "objective.lr": 1e-3, "train.epochs": 20, ...}."""
-    identity = run.identity
-    parts: dict[str, Mapping[str, Any]] = {
-        "data": identity.data.options,
-        "encoder": identity.encoder.options,
-        "objective": identity.objective.options,
-        "train": msgspec.structs.asdict(identity.training),
-    }
-    options = {f"{part}.{key}": value for part, values in parts.items() for key, value in values.items()}
-    return {"protocol": identity.protocol.id, "encoder": identity.encoder.name, **options}
-
-
-def _length(run: PlannedRun) -> str:
-    training = run.identity.training
-    if training.epochs is None:
-        return "no training"
-    stop = f", stopping after {training.patience} without a better loss" if training.patience is not None else ""
-    length = count(training.epochs, "epoch")
-    return f"at most {length}{stop}" if stop else length
-
-
-def _estimate(work: Sequence[Pending], settings: Settings) -> str:
-    """Seconds that records of the same method on the same data took, if there are any in the store."""
-    run = work[0].run
-    seconds = [
-        record.time_s.train
-        for record in settings.records.attempts_of(run.identity.data.name, run.identity.method.name)
-        if record.budget == run.budget and record.time_s.train > 0
-    ]
-    if not seconds:
-        return ""
-    typical = sorted(seconds)[len(seconds) // 2]
-    return f", about {duration(typical * len(work))} by what earlier runs took"
-
-
-# ------------------------------------------------------------------------------------------------ during a run
-
-
 @contextmanager
-def progress(plugins: Plugins, work: Sequence[Pending]) -> Iterator[None]:
-    """Show how far the missing cells are while the block runs: a live display on a terminal, plain lines elsewhere."""
+def progress(plugins: Plugins, work: Sequence[Pending] = ()) -> Iterator[None]:
+    """Show how far the missing cells are, and the preparation of data, while the block runs; nothing where all cells are there."""
     missing = [each for each in work if each.missing]
-    if not missing:
+    if work and not missing:
         yield
         return
-    import sys
-
     display: _Live | _Lines = _Live(missing) if sys.stderr.isatty() else _Lines(missing)
     plugins.register_observer(display, "progress display")
     try:
@@ -156,22 +42,11 @@ def progress(plugins: Plugins, work: Sequence[Pending]) -> Iterator[None]:
         plugins.unregister_observer(display)
 
 
-@contextmanager
-def preparation(plugins: Plugins) -> Iterator[None]:
-    """Show how far the preparation of data sets is while the block runs."""
-    display = _Lines([])
-    plugins.register_observer(display, "progress display")
-    try:
-        yield
-    finally:
-        plugins.unregister_observer(display)
-
-
 class _Lines:
     """Progress as plain lines on stderr."""
 
     def __init__(self, work: Sequence[Pending]) -> None:
-        self._runs, self._begun, self._titles = len(work), 0, _titles(work)
+        self._runs, self._begun, self._titles = len(work), 0, titles(work)
         self._started = self._last = time.monotonic()
         self._first_step = 0
         self._counting: tuple[str, int] | None = None
@@ -246,8 +121,9 @@ class _Live:
             console=Console(stderr=True),
             transient=True,
         )
-        self._titles = _titles(work)
-        self._cells: TaskID = self._bars.add_task("cells", total=sum(len(each.missing) for each in work), terms="")
+        self._titles = titles(work)
+        cells = sum(len(each.missing) for each in work)
+        self._cells: TaskID = self._bars.add_task("cells", total=cells, terms="", visible=cells > 0)
         self._steps: TaskID | None = None
         self._preparation: TaskID | None = None
         self._evaluation: TaskID | None = None
