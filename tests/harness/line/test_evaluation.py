@@ -326,3 +326,12 @@ def test_an_error_of_the_evaluator_goes_through(toy):
 
     with pytest.raises(ZeroDivisionError, match="mine"):
         evaluate(toy.Acting(fail), SPEC, task_with())
+
+
+def test_progress_is_told_now_and_then(monkeypatch):
+    told = []
+    monkeypatch.setattr("harness.contracts.progress.time.monotonic", lambda: 1.0)
+    task = task_with(progress=lambda *said: told.append(said))
+    for step in range(1, 6):
+        task.progress(step, 5, "steps")
+    assert told == [(1, 5, "steps"), (5, 5, "steps")]
