@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -26,14 +30,25 @@ TRAINING = Training(lr=1e-3, epochs=30, batch_size=64, patience=5)
 
 
 @dataclass(frozen=True)
+class Coordinate:
+    """A variable that says where something is."""
+
+    variable: str
+    pixels: PixelMap
+
+
+@dataclass(frozen=True)
 class Thing:
-    """What has a column and a line in RAM."""
+    """What has a column, a line, or both in RAM."""
 
     name: str
-    column: str
-    line: str
-    to_column: PixelMap
-    to_line: PixelMap
+    column: Coordinate | None
+    line: Coordinate | None
+
+    @property
+    def label(self) -> str:
+        """Its name, and the coordinate that alone is known."""
+        return self.name + ("" if self.line else ", its column") + ("" if self.column else ", its line")
 
 
 def positions(view: RunView) -> list[Picture]:
@@ -44,7 +59,8 @@ def positions(view: RunView) -> list[Picture]:
     if not things:
         return []
     numbers = np.sort(view.sample(SHOWN))
-    said = _said(view, [name for thing in things for name in (thing.column, thing.line)], numbers)
+    variables = [each.variable for thing in things for each in (thing.column, thing.line) if each]
+    said = _said(view, variables, numbers)
     frames = _frames(view, numbers)
     lines = -(-len(numbers) // COLUMNS)
     height, width = frames.shape[1:]
@@ -52,13 +68,9 @@ def positions(view: RunView) -> list[Picture]:
     axes = figure.subplots(lines, COLUMNS, squeeze=False).ravel()
     for place, (axis, frame) in enumerate(zip(axes, frames, strict=False)):
         axis.imshow(frame, cmap="gray", vmin=0, vmax=255, interpolation="none")
-        for color, thing in enumerate(things):
-            real = [view.factors[name][numbers[place]] for name in (thing.column, thing.line)]
-            read = [said[name][place] for name in (thing.column, thing.line)]
-            x, y = (thing.to_column(np.array([real[0], read[0]])), thing.to_line(np.array([real[1], read[1]])))
-            axis.plot(x, y, color=f"C{color}", linewidth=1)
-            axis.plot(x[0], y[0], "o", color=f"C{color}", markersize=9, fillstyle="none", markeredgewidth=1.5, label=thing.name)
-            axis.plot(x[1], y[1], "x", color=f"C{color}", markersize=7, markeredgewidth=1.5)
+        values = {name: np.array([view.factors[name][numbers[place]], said[name][place]]) for name in variables}
+        for number, thing in enumerate(things):
+            _mark(axis, thing, values, f"C{number}", height)
         axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     for axis in axes:
         axis.set_axis_off()
@@ -66,10 +78,25 @@ def positions(view: RunView) -> list[Picture]:
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 3), frameon=False)
     caption = (
         f"Test frames with the places of {len(things)} things: a circle where the RAM has them, a cross where linear probes on "
-        f"{view.feature} read them, a line between the two. RAM values are laid on the screen by the offset under which they say "
+        f"{view.feature} read them, a line between the two. Of what has one known coordinate both stand at the frame's edge, and a "
+        "dotted line goes through the real one. RAM values are laid on the screen by the offset under which they say "
         "best where frames differ from their mean; things without such an offset are left out."
     )
     return [Picture("Positions", caption, figure)]
+
+
+def _mark(axis: Axes, thing: Thing, values: Mapping[str, NDArray[np.int64]], color: str, height: int) -> None:
+    """Draw a thing on a frame of so many lines; of each variable the real value and the one that is read."""
+    x = thing.column.pixels(values[thing.column.variable]) if thing.column else np.zeros(2, np.int64)
+    y = thing.line.pixels(values[thing.line.variable]) if thing.line else np.full(2, height - 1)
+    axis.plot(x, y, color=color, linewidth=1)
+    if thing.column is None:
+        axis.axhline(y[0], color=color, linewidth=0.8, linestyle=":")
+    if thing.line is None:
+        axis.axvline(x[0], color=color, linewidth=0.8, linestyle=":")
+    marker: dict[str, Any] = {"color": color, "markeredgewidth": 1.5, "clip_on": False}
+    axis.plot(x[0], y[0], "o", markersize=9, fillstyle="none", label=thing.label, **marker)
+    axis.plot(x[1], y[1], "x", markersize=7, **marker)
 
 
 def categories(view: RunView) -> list[Picture]:
@@ -114,18 +141,23 @@ def _rank(variable: str) -> int:
 
 
 def _things(view: RunView, numbers: NDArray[np.int64]) -> list[Thing]:
-    """The things whose columns and lines are both judged and can be laid on the screen."""
-    pairs = [(name, name.replace("_x", "_y")) for name in view.factors if "_x" in name and name.replace("_x", "_y") in view.factors]
-    if not pairs:
+    """The things that can be laid on the screen, at most `MOST_THINGS`, those with both coordinates first."""
+    names: dict[str, dict[str, str]] = {}
+    for variable in view.factors:
+        if found := re.search(r"_([xy])(?=_|$)", variable):
+            name = (variable[: found.start()] + variable[found.end() :]).replace("_", " ")
+            names.setdefault(name, {})[found[1]] = variable
+    if not names:
         return []
     columns, lines = profiles(_frames(view, numbers))
-    found = []
-    for column, line in pairs:
-        to_column = fitted_map(view.factors[column][numbers], columns)
-        to_line = fitted_map(view.factors[line][numbers], lines)
-        if to_column is not None and to_line is not None:
-            found.append(Thing(column.replace("_x", "").replace("_", " "), column, line, to_column, to_line))
-    return found[:MOST_THINGS]
+
+    def laid(variable: str | None, profile: NDArray[np.float64]) -> Coordinate | None:
+        pixels = fitted_map(view.factors[variable][numbers], profile) if variable else None
+        return Coordinate(variable, pixels) if variable and pixels else None
+
+    things = [Thing(name, laid(known.get("x"), columns), laid(known.get("y"), lines)) for name, known in names.items()]
+    things = [thing for thing in things if thing.column or thing.line]
+    return sorted(things, key=lambda thing: thing.column is None or thing.line is None)[:MOST_THINGS]
 
 
 def _frames(view: RunView, numbers: NDArray[np.int64]) -> NDArray[np.uint8]:

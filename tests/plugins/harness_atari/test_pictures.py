@@ -71,8 +71,28 @@ def test_a_feature_that_tells_nothing_is_read_wrongly():
 
 
 @pytest.mark.parametrize("factors", [{}, {"score": np.zeros(N, int)}, {"ball_x": np.arange(N) % 30}])
-def test_without_a_column_and_a_line_there_is_nothing_to_draw(factors):
+def test_without_a_variable_that_says_where_something_is_there_is_nothing_to_draw(factors):
     assert positions(made_view(factors=factors)) == []
+
+
+@pytest.mark.parametrize(("variable", "edge"), [("ball_x", (None, 49)), ("ball_y", (0, None))])
+def test_what_has_one_coordinate_stands_at_the_edge(variable, edge):
+    view = made_view()
+    (picture,) = positions(made_view(factors={variable: view.factors[variable]}))
+    offset = {"ball_x": 100, "ball_y": 7}[variable]
+    place = [view.factors[variable][number] - offset for number in np.sort(view.sample(pictures.SHOWN))]
+    circles = [(x, y) for marker, x, y in marks(picture.figure) if marker == "o"]
+    assert circles == [tuple(real if known is None else known for known in edge) for real in place]
+    assert picture.figure.axes[0].get_legend_handles_labels()[1] == ["ball, its " + ("column" if variable == "ball_x" else "line")]
+
+
+def test_things_with_both_coordinates_come_first():
+    both = made_view().factors
+    factors = {f"wall_x_{number}": both["ball_x"] for number in range(pictures.MOST_THINGS)} | both
+    (picture,) = positions(made_view(factors=factors))
+    labels = picture.figure.axes[0].get_legend_handles_labels()[1]
+    assert len(labels) == pictures.MOST_THINGS
+    assert labels[:2] == ["ball", "wall 0, its column"]
 
 
 def test_the_same_run_gives_the_same_picture():
