@@ -177,7 +177,7 @@ def harness_evaluators() -> list[EvaluatorSpec]:
         ),
         EvaluatorSpec(
             name="svm",
-            version=2,  # 1 was solved by L-BFGS, in float64 whatever the size
+            version=3,  # 2 fitted every C; 1 was solved by L-BFGS, in float64 whatever the size
             summary="Linear SVM on standardised features, C chosen on the validation part.",
             build="harness_probes.svm:SvmProbe",
             needs=("labels",),

@@ -6,11 +6,13 @@ so of scikit-learn's `LinearSVC`:
     ½ (‖w‖² + b²) + C Σᵢ max(0, 1 - tᵢ (w·xᵢ + b))²,   tᵢ = ±1.
 
 `squared_hinge` minimises it. There is no random order of coordinates, no choice between primal and dual, and convergence is proven
-by the duality gap. Large features are held once, in float32.
+by the duality gap. Large features are held once, in float32. The strengths are tried from the smallest on, until one is clearly too
+large: of many features the largest take ten times as long as all that could be chosen.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,16 +48,22 @@ class SvmProbe(Evaluator):
         return [Score(name="accuracy", value=machines.accuracy(weights, test), selected={"C": C})]
 
     def _choose(self, fit: LabelledRows, validation: LabelledRows, progress: Progress) -> tuple[float, NDArray[np.float64]]:
-        """The C with the best accuracy on `validation`, of equals the smallest, and its weights."""
+        """The C with the best accuracy on `validation`, of equals the smallest, and its weights.
+
+        No larger C is tried after one whose accuracy is below the best so far by more than that one's standard error.
+        """
         require_classes(fit, "svm")
         machines = _Machines(fit)
         grid = sorted(self.options.C)
         fitted: list[NDArray[np.float64]] = []
+        accuracies: list[float] = []
         for C in grid:
-            progress(len(fitted), len(grid) + 1, "fits")
+            progress(len(fitted), len(grid) + 1, "fits")  # the last is that of the whole training part
             fitted.append(machines.fit(C, self.options.max_iter, fitted[-1] if fitted else None))
-        progress(len(grid), len(grid) + 1, "fits")  # the last is that of the whole training part
-        best = int(np.argmax([machines.accuracy(weights, validation) for weights in fitted]))
+            accuracies.append(machines.accuracy(fitted[-1], validation))
+            if accuracies[-1] < max(accuracies) - standard_error(max(accuracies), len(validation)):
+                break
+        best = int(np.argmax(accuracies))
         return grid[best], fitted[best]
 
 
@@ -95,3 +103,8 @@ class _Machines:
     def _standardised(self, x: NDArray[np.float32]) -> NDArray[Any]:
         """[b, D + 1] float64: x of mean 0 and deviation 1, and a column of ones."""
         return np.column_stack([self._scaler.transform(x.astype(np.float64)), np.ones(len(x))])
+
+
+def standard_error(accuracy: float, samples: int) -> float:
+    """Of an accuracy in %, measured on so many samples: that of a binomial share."""
+    return math.sqrt(accuracy * (100 - accuracy) / samples)

@@ -35,6 +35,47 @@ def test_c_is_the_best_on_the_protocol_s_validation_part(make_task, blobs):
     assert score.value == pytest.approx(by_hand(*train, *test, score.selected["C"]), abs=0.34)  # one sample in 300
 
 
+def tried(task, monkeypatch, **options):
+    """The strengths that are fitted, the last one anew on the whole training part."""
+    fitted = []
+    whole = svm._Machines.fit
+
+    def noted(machines, C, *arguments):
+        fitted.append(C)
+        return whole(machines, C, *arguments)
+
+    monkeypatch.setattr(svm._Machines, "fit", noted)
+    return fitted, evaluate(task, **options)
+
+
+def with_accuracies(monkeypatch, *accuracies):
+    """The machines seem to have these accuracies, one after the other."""
+    left = iter(accuracies)
+    monkeypatch.setattr(svm._Machines, "accuracy", lambda *_: next(left))
+
+
+def test_no_larger_c_is_tried_after_one_that_is_clearly_worse(make_task, blobs, monkeypatch):
+    train, test, validation = (blobs(n, distance=1.2, seed=seed) for n, seed in ((60, 0), (300, 1), (100, 2)))
+    with_accuracies(monkeypatch, 80.0, 90.0, 86.0, 1.0)  # the standard error of 90 % of 100 samples is 3 %
+    fitted, score = tried(make_task(*train, *test, validation=validation), monkeypatch)
+    assert fitted == [1e-4, 1e-3, 1e-2, 1e-3]
+    assert (score.selected, score.value) == ({"C": 1e-3}, 1.0)
+
+
+def test_one_that_may_be_as_good_ends_nothing(make_task, blobs, monkeypatch):
+    train, test, validation = (blobs(n, distance=1.2, seed=seed) for n, seed in ((60, 0), (300, 1), (100, 2)))
+    with_accuracies(monkeypatch, 80.0, 90.0, 88.0, 87.5, 91.0, 1.0)
+    fitted, score = tried(make_task(*train, *test, validation=validation), monkeypatch)
+    assert fitted == [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1.0]
+    assert score.selected == {"C": 1.0}
+
+
+def test_the_standard_error_is_that_of_a_share():
+    assert svm.standard_error(90.0, 100) == pytest.approx(3.0)
+    rng = np.random.default_rng(0)
+    assert svm.standard_error(30.0, 500) == pytest.approx(100 * np.std(rng.binomial(500, 0.3, 20_000) / 500), rel=0.03)
+
+
 def test_the_final_fit_takes_a_drawn_validation_part_back_in(hard):
     score = evaluate(hard)
     expected = by_hand(hard.train.features, hard.train.labels, hard.test.features, hard.test.labels, score.selected["C"])
