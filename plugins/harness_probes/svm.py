@@ -28,6 +28,9 @@ from harness_probes.squared_hinge import SquaredHinge
 DOUBLE = 1 << 24
 """Training values, at most, that are computed with in float64; more are in float32."""
 
+TIE = 1e-6
+"""Margins this close, as a part of the larger one, are equal: where features tell nothing, rounding must not choose the class."""
+
 
 class SvmProbe(Evaluator):
     """One deterministic fit: C chosen on the validation part, then the whole training part at that C. There is no spread."""
@@ -94,10 +97,12 @@ class _Machines:
         return fit.weights
 
     def accuracy(self, weights: NDArray[np.float64], samples: LabelledRows) -> float:
-        """In %, of the class with the largest margin."""
+        """In %, of the class with the largest margin; of margins that are equal but for rounding, the first class."""
         predicted = np.empty(len(samples), np.int64)
         for block in samples.blocks():
-            predicted[block] = (self._standardised(samples.x(block)) @ weights).argmax(axis=1)
+            margins = self._standardised(samples.x(block)) @ weights
+            largest = margins.max(axis=1, keepdims=True)
+            predicted[block] = (margins >= largest - TIE * np.maximum(1, np.abs(largest))).argmax(axis=1)
         return float(score_predictions(self._classes[predicted], samples.y))
 
     def _standardised(self, x: NDArray[np.float32]) -> NDArray[Any]:
