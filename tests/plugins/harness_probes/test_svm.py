@@ -124,13 +124,15 @@ def test_a_class_of_one_sample_stands_in_the_final_fit_alone(hard):
     assert evaluate(task).value > 30
 
 
-@pytest.mark.parametrize("C", SvmOptions().C)
-def test_where_features_tell_nothing_rounding_does_not_choose_the_class(make_task, C):
-    test = np.arange(300) % 7
-    for seed in range(5):
-        train = np.random.default_rng(seed).permutation(np.arange(140) % 7)
-        task = make_task(np.full((140, 1), 0.7, np.float32), train, np.full((300, 1), 0.7, np.float32), test)
-        assert evaluate(task, C=(C,)).value == pytest.approx(100 * np.mean(test == 0))
+@pytest.mark.parametrize(
+    ("margins", "said"), [((0.1, 0.1 + 1e-16, 0.1 + 3e-16), 0), ((0.1, 0.2, 0.2 + 1e-9), 1), ((0.1, 0.2, 0.201), 2)]
+)
+def test_of_margins_that_are_equal_but_for_rounding_the_first_class_is_said(hard, margins, said):
+    rows = samples.labelled_rows(hard, hard.test, "test")
+    machines = svm._Machines(rows)
+    weights = np.zeros((hard.test.features.shape[1] + 1, 3))
+    weights[-1] = margins
+    assert machines.accuracy(weights, rows) == pytest.approx(100 * np.mean(hard.test.labels == said))
 
 
 def test_there_is_no_spread(hard):
