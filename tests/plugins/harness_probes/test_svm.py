@@ -124,15 +124,16 @@ def test_a_class_of_one_sample_stands_in_the_final_fit_alone(hard):
     assert evaluate(task).value > 30
 
 
-@pytest.mark.parametrize(
-    ("margins", "said"), [((0.1, 0.1 + 1e-16, 0.1 + 3e-16), 0), ((0.1, 0.2, 0.2 + 1e-9), 1), ((0.1, 0.2, 0.201), 2)]
-)
-def test_of_margins_that_are_equal_but_for_rounding_the_first_class_is_said(hard, margins, said):
-    rows = samples.labelled_rows(hard, hard.test, "test")
-    machines = svm._Machines(rows)
-    weights = np.zeros((hard.test.features.shape[1] + 1, 3))
-    weights[-1] = margins
-    assert machines.accuracy(weights, rows) == pytest.approx(100 * np.mean(hard.test.labels == said))
+NEAR = 0.1 + 3e-16
+
+
+@pytest.mark.parametrize(("margins", "said"), [((0.1, NEAR, NEAR), 0), ((0.1, 0.2, 0.2 + 1e-9), 1), ((0.1, 0.2, 0.201), 2)])
+def test_of_margins_that_are_equal_but_for_rounding_the_first_class_is_said(make_task, margins, said):
+    labels = np.repeat([0, 1, 2], [10, 20, 30])
+    task = make_task(np.zeros((60, 1), np.float32), labels, np.zeros((60, 1), np.float32), labels)
+    rows = samples.labelled_rows(task, task.test, "test")
+    weights = np.array([[0.0, 0.0, 0.0], margins])
+    assert svm._Machines(rows).accuracy(weights, rows) == pytest.approx(100 * np.mean(labels == said))
 
 
 def test_there_is_no_spread(hard):
