@@ -18,6 +18,7 @@ import torch
 from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
 from safetensors import SafetensorError
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from harness.contracts.encoder import Encoder
 from harness.contracts.objective import Objective
@@ -211,7 +212,8 @@ class _Computation:
                 modules=objective.exports() if objective else {},
                 progress=partial(self.workplace.plugins.evaluation_advanced, self.run, spec.name, cell.feature),
             )
-            metrics = evaluate(evaluator, spec, task)
+            with threadpool_limits(self.workplace.threads):  # of NumPy's and SciPy's libraries too; None leaves them as they are
+                metrics = evaluate(evaluator, spec, task)
         except StorageError:
             raise
         except Exception as error:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from threadpoolctl import threadpool_info
 
 from harness import Score, UsageError, hookimpl
 from harness.errors import OptionError, PluginError
@@ -342,6 +343,25 @@ def test_a_checkpoint_of_another_device_is_kept_and_the_user_told(toy, monkeypat
     assert record.status == "failed"
     assert record.error.message.startswith("This training was begun with --device cuda; continue it so, or delete")
     assert path.exists()
+
+
+def test_the_threads_hold_for_the_libraries_that_evaluators_use(toy):
+    def threads():
+        return {library["num_threads"] for library in threadpool_info()}
+
+    seen = []
+
+    def act(task):
+        seen.append(threads())
+        return [Score(name="accuracy", value=50.0)]
+
+    before = threads()
+    for asked in (2, 1):
+        toy.with_evaluator("counting", act).run(
+            references=False, evaluators=("counting",), out=str(asked), settings={"threads": asked}
+        )
+    assert seen == [{2}, {1}]
+    assert threads() == before
 
 
 def test_threads_are_the_callers_again_after_a_failure(toy):
