@@ -85,16 +85,14 @@ def side_by_side(data: str, columns: dict[str, tuple[str, str, str]]) -> str:
     In brackets stands the published value of the same protocol, or the nearest.
     """
     cells: dict[str, dict[str, str]] = {}
-    seeds: dict[str, str] = {}
     for heading, (evaluator, metric, feature) in columns.items():
         for table, row in _measured_rows(data, evaluator):
             if (table["metric"]["name"], table["feature"]) == (metric, feature):
                 name = ", ".join([_method(row), *(f"{key}={value}" for key, value in row["variant"].items())])
-                cells.setdefault(name, {})[heading] = _beside_published(row)
-                seeds.setdefault(name, str(row["seeds"]))
-    lines = [f"| method | {' | '.join(columns)} | encoders |", "|--|" + "--:|" * (len(columns) + 1)]
-    for name, found in cells.items():
-        lines.append(f"| {name} | {' | '.join(found.get(heading, '') for heading in columns)} | {seeds[name]} |")
+                cells.setdefault(name, {"encoders": str(row["seeds"])})[heading] = _beside_published(row)
+    headings = (*columns, "encoders")
+    lines = [f"| method | {' | '.join(headings)} |", "|--|" + "--:|" * len(headings)]
+    lines += [f"| {name} | {' | '.join(found.get(heading, '') for heading in headings)} |" for name, found in cells.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from harness import DataError, Progress, UnfitError, no_progress
 from harness_atari.array_folders import cannot_be_written, finish, only_one, partial_folder, remove_partial, writable
-from harness_atari.collection import Collection, Plan, joined, open_collection, recipe_of, report
+from harness_atari.collection import Collection, Plan, joined, open_collection, recipe_of
 from harness_atari.consoles import REPORTED, generator_of, is_done, mark, mark_done, opened, play
 from harness_atari.emulation import Bytes, rom_path
 from harness_atari.games import game
@@ -51,7 +51,7 @@ def collect(cache: Path, plan: Plan, *, workers: int | None = None, progress: Pr
             return found
         partial = partial_folder(folder, recipe_of(plan), plan.forms)
         missing = [stream for stream in range(EMULATORS) if not is_done(partial, plan, stream)]
-        report(progress, plan, (EMULATORS - len(missing)) * plan.share)
+        progress((EMULATORS - len(missing)) * plan.share, plan.frames, "frames")
         if workers is None:
             workers = min(EMULATORS, usable_cores(), -(-len(missing) * plan.share // _WORTH_A_PROCESS))
         try:
@@ -86,7 +86,7 @@ def collect_by_policy(folder: Path, plan: Plan, policy: Policy, *, progress: Pro
                     for stream, action in zip(streams, chosen, strict=True):
                         stream.advance(action)
                     if step % REPORTED == 0:
-                        report(progress, plan, step * EMULATORS)
+                        progress(step * EMULATORS, plan.frames, "frames")
             for number in range(EMULATORS):
                 mark_done(partial, plan, number, arrays)
         except BaseException:
@@ -97,7 +97,11 @@ def collect_by_policy(folder: Path, plan: Plan, policy: Policy, *, progress: Pro
 
 def _play_here(partial: Path, plan: Plan, streams: Sequence[int], progress: Progress) -> None:
     for done, stream in enumerate(streams, start=EMULATORS - len(streams)):
-        play(partial, plan, stream, lambda frames, before=done * plan.share: report(progress, plan, before + frames))  # type: ignore[misc]
+
+        def report(frames: int, before: int = done * plan.share) -> None:
+            progress(before + frames, plan.frames, "frames")
+
+        play(partial, plan, stream, report)
 
 
 def _finished(partial: Path, folder: Path, plan: Plan, recipe: Mapping[str, Any]) -> Collection:

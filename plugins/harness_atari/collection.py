@@ -17,7 +17,6 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from harness import Progress
 from harness_atari.array_folders import Forms, plan_of, whole_folder
 from harness_atari.emulation import HEIGHT, RAM_BYTES, WIDTH, Bytes
 from harness_atari.spec_data import EMULATORS, collection_recipe
@@ -104,11 +103,6 @@ def recipe_of(plan: Plan) -> dict[str, Any]:
 def rows_of(plan: Plan, stream: int) -> slice:
     """The rows of one console."""
     return slice(stream * plan.share, (stream + 1) * plan.share)
-
-
-def report(progress: Progress, plan: Plan, done: int) -> None:
-    """Tell whoever listens how many frames are there."""
-    progress(done, plan.frames, "frames")
 
 
 def seeded(label: str) -> np.random.Generator:

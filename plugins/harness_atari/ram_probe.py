@@ -115,7 +115,7 @@ class RamProbe(Evaluator):
             self._training(),
             shown,
             judged_by,
-            lambda done, total: task.progress(done, total, "epochs"),
+            task.progress,
         )
         if not all(bool(tensor.isfinite().all()) for probe in found.probes for tensor in probe):
             raise EvaluationError(f"{self.name} diverged on feature {task.feature!r}; lower evaluator.{self.name}.lr.")

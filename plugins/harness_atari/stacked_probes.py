@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.adam import adam
 
+from harness import Progress, no_progress
+
 EPS = 1e-5
 """Adam's."""
 FACTOR = 0.2
@@ -106,19 +108,19 @@ def train_probes(
     training: Training,
     draw: Callable[[], Tensor],
     held_out: Callable[[], Tensor],
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> Trained:
     """Train V probes.
 
     :param initial: they begin with these.
     :param draw: gives the rows of `train` that one epoch shows, in order; its last batch has what is left over.
     :param held_out: gives the rows of `validation` that the next epoch is judged by.
-    :param progress: told before each epoch how many are done, and how many there are at most.
+    :param progress: told before each epoch how many are done.
     """
     plan, stack = Plan(len(initial), training), Stack.of(initial)
     probes, live = list(initial), np.arange(len(initial))
     for epoch in range(1, training.epochs + 1):
-        progress(epoch - 1, training.epochs)
+        progress(epoch - 1, training.epochs, "epochs")
         stack.set_rates(plan.lr[live])
         stack.epoch(train, draw(), live, training.batch_size)
         better, goes_on = plan.judge(live, stack.accuracy(validation, held_out(), live))

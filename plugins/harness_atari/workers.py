@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from harness import DataError, Progress
-from harness_atari.collection import Plan, report
+from harness_atari.collection import Plan
 from harness_atari.consoles import mark, play
 from harness_atari.emulation import emulator_library
 from harness_atari.spec_data import EMULATORS
@@ -56,7 +56,7 @@ def play_elsewhere(partial: Path, plan: Plan, streams: Sequence[int], workers: i
                 processes.append(subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=logs[-1]))  # noqa: S603
             while any(process.poll() is None for process in processes) and not any(process.poll() for process in processes):
                 time.sleep(0.05)
-                report(progress, plan, done + int(told.sum()))
+                progress(done + int(told.sum()), plan.frames, "frames")
         finally:
             for process in processes:  # none is left but after an error or Ctrl-C
                 process.kill()
