@@ -36,12 +36,12 @@ def build_board(records: Iterable[Record], published: Iterable[PublishedNumber] 
     distinct = {canonical_json(record): record for record in records}
     known = sorted({canonical_json(number): number for number in published}.items())
     numbers = [number for _, number in known]
-    variants = _variants(distinct.values())
+    variants, trainings = _variants(distinct.values()), _trainings(distinct.values())
     tables: list[Table] = []
     for setting in _grouped(distinct.values(), _setting).values():
         by_feature = _by_feature(setting)
         for feature in sorted(by_feature):
-            tables += _tables(feature, by_feature[feature], variants, numbers, is_only_feature=len(by_feature) == 1)
+            tables += _tables(feature, by_feature[feature], variants, trainings, numbers, is_only_feature=len(by_feature) == 1)
     ordered = tuple(sorted(tables, key=_table_order))
     return Board(schema=BOARD_SCHEMA, records=len(distinct), tables=ordered, families=families_of(ordered, numbers))
 
@@ -85,10 +85,18 @@ def _by_feature(records: Sequence[Record]) -> dict[str, list[Record]]:
 
 Variants = dict[tuple[str, str], dict[str, Any]]
 """By data set and recipe."""
+Trainings = dict[str, int]
+"""By run: how many times it was trained, as far as the records that count tell."""
 
 
 def _tables(
-    feature: str, records: Sequence[Record], variants: Variants, numbers: Sequence[PublishedNumber], *, is_only_feature: bool
+    feature: str,
+    records: Sequence[Record],
+    variants: Variants,
+    trainings: Trainings,
+    numbers: Sequence[PublishedNumber],
+    *,
+    is_only_feature: bool,
 ) -> list[Table]:
     """The tables of one feature, one for each metric."""
     rows = [_Attempts(row) for row in _grouped(records, lambda record: record.identity.row_sha256).values()]
@@ -101,7 +109,7 @@ def _tables(
     for group in metrics.values() if metrics else [None]:
         quantity = _quantity(group) if group else None
         matching = [number for number in numbers if _matches(number, identity, quantity)]
-        built = _ranked([_row(row, quantity, variants, matching) for row in rows if _has_part(row, quantity)], quantity)
+        built = _ranked([_row(row, quantity, variants, trainings, matching) for row in rows if _has_part(row, quantity)], quantity)
         present = {row.method for row in built}
         # A number for no feature in particular is not repeated in the tables of every feature without a row it stands beside.
         here = (feature, None) if is_only_feature else (feature,)
@@ -178,6 +186,21 @@ def _variants(records: Iterable[Record]) -> Variants:
     return variants
 
 
+def _trainings(records: Iterable[Record]) -> Trainings:
+    """How many models the evaluators of each run judged: more than one where some of them came after it had been trained anew."""
+    newest = {record.id: record for record in sorted(records, key=_age) if record.status == "ok"}
+    models: dict[str, set[str]] = defaultdict(set)
+    for record in newest.values():
+        if record.artifacts.checkpoint_sha256 is not None:
+            models[record.run].add(record.artifacts.checkpoint_sha256)
+    return {run: len(those) for run, those in models.items()}
+
+
+def _age(record: Record) -> tuple[int, str, bytes]:
+    """By which attempts at one cell are ordered: those that two stores numbered alike by their time, then by their text."""
+    return record.attempt, record.created, canonical_json(record)
+
+
 def _leaves(identity: Identity) -> dict[str, Any]:
     """What was run, flat: {"objective.lr": 0.001, "encoder version": 1, ...}."""
     flat: dict[str, Any] = {"core_numerics": identity.core_numerics}
@@ -200,8 +223,7 @@ class _Attempts:
     """All attempts at the cells of one row."""
 
     def __init__(self, records: Sequence[Record]) -> None:
-        # Attempts that two stores numbered alike are told apart by their time, then by their text.
-        ordered = sorted(records, key=lambda record: (record.attempt, record.created, canonical_json(record)))
+        ordered = sorted(records, key=_age)
         self.identity = ordered[0].identity
         self.id = self.identity.row_sha256
         self.records = ordered
@@ -213,7 +235,9 @@ class _Attempts:
         """The newest ok attempt at each cell."""
 
 
-def _row(row: _Attempts, quantity: Quantity | None, variants: Variants, numbers: Sequence[PublishedNumber]) -> Row:
+def _row(
+    row: _Attempts, quantity: Quantity | None, variants: Variants, trainings: Trainings, numbers: Sequence[PublishedNumber]
+) -> Row:
     cells = tuple(_cell(tried, row.counted.get(cell), quantity) for cell, tried in row.by_cell.items())
     values = [cell.value for cell in cells if cell.value is not None]
     mean, sd = mean_and_sd(values) if values else (None, None)
@@ -241,6 +265,7 @@ def _row(row: _Attempts, quantity: Quantity | None, variants: Variants, numbers:
         sd=sd,
         interval=interval_95(values) if values else None,
         within=_within(cells),
+        trainings=max((trainings.get(record.run, 1) for record in row.counted.values()), default=1),
         train_s=statistics.mean(record.time_s.train for record in row.counted.values()) if row.counted else None,
         rank=None,
         unranked=None,

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from harness.ledger.records import Component, DataIdentity, ProtocolIdentity, Spread, Status
 
-BOARD_SCHEMA = 3
+BOARD_SCHEMA = 4
 """Raised when the layout below, and so `board.json`, changes."""
 
 Unranked = Literal["reference", "supervised", "no direction", "no value", "few seeds"]
@@ -95,6 +95,8 @@ class Row(_Part, frozen=True, kw_only=True):
     interval: tuple[float, float] | None
     """95 % confidence interval of the mean over seeds, by Student's t."""
     within: tuple[Within, ...]
+    trainings: int
+    """How many times one seed was trained, at most, over all evaluators: 1 where all of them judged the same model."""
     train_s: float | None
     """Seconds that the training of one encoder took, the mean over seeds, each on its own machine; None without a value."""
     rank: int | None

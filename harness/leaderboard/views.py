@@ -386,6 +386,8 @@ def _notes(row: Row, decimals: int) -> Iterable[Note]:
         yield Note("bad", f"not reproduced{by}")
     if row.reproduced:
         yield Note("good", "reproduced")
+    if row.trainings > 1:
+        yield Note("quiet", "other evaluators judged other trainings of it")
     if row.trusted_first:
         yield Note("bad", "data trusted on first sight")
     for budget in row.budgets:

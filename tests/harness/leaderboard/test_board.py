@@ -117,6 +117,42 @@ def test_a_row_without_a_value_has_no_training_time(make_record):
     assert only_row([make_record(None, status="failed")]).train_s is None
 
 
+def of_model(record, letter):
+    return msgspec.structs.replace(record, artifacts=msgspec.structs.replace(record.artifacts, checkpoint_sha256=letter * 64))
+
+
+def trainings(records):
+    return {(table.evaluator.name, row.method): row.trainings for table in build_board(records).tables for row in table.rows}
+
+
+def test_a_row_says_that_evaluators_judged_different_trainings_of_one_seed(make_record):
+    anew = of_model(make_record(70.0, evaluator="svm"), "b")
+    other = of_model(make_record(60.0, method="gmi"), "c")
+    assert trainings([of_model(make_record(80.0), "a"), anew, other]) == {
+        ("logistic", "dgi"): 2,
+        ("svm", "dgi"): 2,
+        ("logistic", "gmi"): 1,
+    }
+
+
+def test_seeds_are_different_models_of_one_training_each(make_record):
+    records = [
+        of_model(make_record(80.0, seed=seed, evaluator=name), "ab"[seed]) for seed in (0, 1) for name in ("logistic", "svm")
+    ]
+    assert set(trainings(records).values()) == {1}
+
+
+def test_a_training_that_no_longer_counts_is_not_counted(make_record):
+    first = [of_model(make_record(80.0, evaluator=name), "a") for name in ("logistic", "svm")]
+    again = [of_model(make_record(80.0, evaluator=name, attempt=2), "b") for name in ("logistic", "svm")]
+    assert set(trainings([*first, *again]).values()) == {1}
+    assert set(trainings([*first, again[0]]).values()) == {2}
+
+
+def test_where_no_model_is_named_nothing_is_said(make_row):
+    assert only_row(make_row(around(80))).trainings == 1
+
+
 def test_units_are_never_mixed(make_record, make_metric):
     board = build_board([make_record(seed=0), make_record(seed=1, metrics=[make_metric(0.8, unit="1")])])
     assert sorted(table.metric.unit for table in board.tables) == ["%", "1"]

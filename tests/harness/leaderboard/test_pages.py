@@ -171,7 +171,7 @@ def test_no_page_says_where_or_when_it_was_built(many):
 def test_the_json_is_versioned_and_sorted(many):
     content = render_pages(build_board(many))["board.json"]
     plain = json.loads(content)
-    assert plain["schema"] == 3
+    assert plain["schema"] == 4
     assert content == (json.dumps(plain, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
 
 
@@ -278,6 +278,20 @@ def test_what_a_reader_should_know_is_noted(make_row, changes, note):
 def test_a_row_that_was_not_reproduced_says_by_how_much(make_record):
     page = shown([make_record(81.0, attempt=1), make_record(81.5, attempt=2), make_record(81.0, seed=1), make_record(81.0, seed=2)])
     assert line(page, "dgi")[-1] == "not reproduced (differs by up to 0.50)"
+
+
+def test_a_row_of_which_evaluators_judged_different_trainings_says_so(make_record):
+    def of_model(record, letter):
+        return msgspec.structs.replace(record, artifacts=msgspec.structs.replace(record.artifacts, checkpoint_sha256=letter * 64))
+
+    page = shown(
+        [
+            of_model(make_record(81.0, seed=seed, evaluator=name), "ab"[name == "svm"])
+            for name in ("logistic", "svm")
+            for seed in range(3)
+        ]
+    )
+    assert line(page, "dgi")[-1] == "other evaluators judged other trainings of it"
 
 
 def test_many_variables_make_one_matrix(make_record, make_metric):
