@@ -50,7 +50,7 @@ def _no_data_roots(monkeypatch):
 
 @pytest.fixture
 def cli(tmp_path, monkeypatch, capsys):
-    """Calls the command line in this process, in an empty folder; no answer may ever hold a traceback."""
+    """Calls the command line in this process, in an empty folder; no answer may ever hold a traceback. `cli.ae` is a request."""
     monkeypatch.chdir(tmp_path)
     # pooch would write its messages to what stderr was when it was first imported, in another test.
     monkeypatch.setattr(pooch.get_logger(), "handlers", [])
@@ -64,6 +64,7 @@ def cli(tmp_path, monkeypatch, capsys):
         assert "Traceback" not in captured.out + captured.err
         return Answer(end.value.code, captured.out, captured.err)
 
+    call.ae = AE
     return call
 
 
@@ -76,7 +77,7 @@ def _finished(tmp_path_factory):
 
 @pytest.fixture
 def runs(_finished, tmp_path):
-    """A copy of the folder `runs` of AE, finished, in the folder that `cli` works in."""
+    """A copy of the folder `runs` of `cli.ae`, finished, in the folder that `cli` works in."""
     return Path(shutil.copytree(_finished, tmp_path / "runs"))
 
 
@@ -130,6 +131,6 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def work():
-    """Two planned runs of AE with one cell each, nothing of them done."""
+    """Two planned runs of `cli.ae` with one cell each, nothing of them done."""
     request = Request(method="ae", data="digits", seeds=(0, 1), evaluators=("knn",), budget="smoke", references=False)
     return [Pending(run=run, missing=list(run.cells), done={}) for run in plan(request, harness.api.installed()[1]).runs]

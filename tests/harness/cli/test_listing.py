@@ -8,7 +8,6 @@ import pytest
 from harness.api import installed
 from harness.ledger.stores import FolderStore
 
-AE = ("run", "--method", "ae", "--data", "digits", "--budget", "smoke", "--evaluators", "knn", "--threads", "1")
 BROKEN = Path(__file__).parents[2] / "broken_plugins"
 KINDS = {
     "methods": "method",
@@ -274,7 +273,7 @@ def test_a_representation_is_made_again_after_cleaning(cli, runs, ae_run):
 
 def test_what_is_recorded_needs_no_representation(cli, runs):
     cli("runs", "clean")
-    assert "0 cells computed, 4 found" in cli(*AE).out
+    assert "0 cells computed, 4 found" in cli(*cli.ae).out
 
 
 def test_runs_clean_says_how_much_it_freed(cli, runs):

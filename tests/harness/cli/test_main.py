@@ -10,7 +10,6 @@ import pytest
 from harness.cli import harness
 from harness.version import __version__
 
-AE = ("run", "--method", "ae", "--data", "digits", "--budget", "smoke", "--evaluators", "knn", "--no-references")
 COMMANDS = [
     ("run",), ("evaluate",), ("list",), ("show",), ("plugins",), ("runs",), ("runs", "list"), ("runs", "clean"), ("prepare",),
     ("leaderboard",), ("leaderboard", "build"), ("leaderboard", "check"),
@@ -71,7 +70,7 @@ def fail(*arguments):
 
 def test_the_traceback_of_a_failed_cell_is_in_its_record_and_not_on_the_screen(cli, monkeypatch):
     monkeypatch.setattr("harness_baselines.autoencoder.build", fail)
-    answer = cli(*AE)  # which looks for tracebacks
+    answer = cli(*cli.ae, "--no-references")  # which looks for tracebacks
     assert answer.code == 1
     assert "failed: ae on digits, seed 0, knn on y: division by zero" in answer.err
 
@@ -79,7 +78,7 @@ def test_the_traceback_of_a_failed_cell_is_in_its_record_and_not_on_the_screen(c
 def test_verbose_adds_the_traceback_of_a_failed_cell(cli, monkeypatch, caplog):
     monkeypatch.setattr("harness_baselines.autoencoder.build", fail)
     with caplog.at_level(logging.INFO, logger="harness"):
-        cli("-v", *AE)
+        cli("-v", *cli.ae, "--no-references")
     assert "ZeroDivisionError: division by zero" in caplog.text
 
 

@@ -5,8 +5,6 @@ from types import SimpleNamespace
 
 from harness.cli import progress
 
-AE = ("run", "--method", "ae", "--data", "digits", "--budget", "smoke", "--evaluators", "knn", "--threads", "1")
-
 
 def record_of(run, **changes):
     metric = SimpleNamespace(name="accuracy", value=97.5, unit="%")
@@ -50,7 +48,7 @@ def test_on_a_terminal_progress_is_drawn_with_the_time_left(cli, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     stderr = sys.stderr
     monkeypatch.setattr(type(stderr), "isatty", lambda stream: stream is stderr)
-    answer = cli(*AE, "--no-references")
+    answer = cli(*cli.ae, "--no-references")
     assert answer.code == 0
     assert "left" in answer.err
     assert "ae on digits, seed 0" in answer.err
@@ -59,7 +57,7 @@ def test_on_a_terminal_progress_is_drawn_with_the_time_left(cli, monkeypatch):
 
 def test_nothing_is_drawn_where_nothing_is_left_to_compute(cli, runs, monkeypatch):
     monkeypatch.setattr(progress, "_Lines", None)
-    assert cli(*AE).code == 0
+    assert cli(*cli.ae).code == 0
 
 
 def test_a_bar_tells_of_a_preparation_alone_until_it_is_done():

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import re
 
-AE = ("run", "--method", "ae", "--data", "digits", "--budget", "smoke", "--evaluators", "knn", "--threads", "1")
 ESTIMATOR = ("run", "--data", "gaussians:mi=1,d=2", "--budget", "smoke", "--threads", "1", "-o", "data.samples=256")
 
 
@@ -45,44 +44,44 @@ def rows(answer):
 
 
 def test_the_table_has_our_row_and_the_reference_rows(cli, runs):
-    answer = cli(*AE)
+    answer = cli(*cli.ae)
     assert set(rows(answer)) == {"ae", "random", "raw", "majority"}
     assert rows(answer)["majority"][-1] == "reference"
 
 
 def test_the_table_has_only_columns_that_are_used(cli, runs):
-    answer = cli(*AE)
+    answer = cli(*cli.ae)
     assert "published" not in answer.out
     assert "within" not in answer.out
 
 
 def test_the_table_fits_a_narrow_terminal(cli, runs):
-    assert max(map(len, cli(*AE).out.partition("cells computed")[0].splitlines())) <= 80
+    assert max(map(len, cli(*cli.ae).out.partition("cells computed")[0].splitlines())) <= 80
 
 
 def test_the_table_shows_mean_and_number_of_seeds(cli, runs):
     from harness.ledger.stores import FolderStore
 
     (record,) = FolderStore(runs / "records").attempts_of("digits", "ae")
-    assert rows(cli(*AE))["ae"] == [f"{record.metrics[0].value:.2f}", "1"]
+    assert rows(cli(*cli.ae))["ae"] == [f"{record.metrics[0].value:.2f}", "1"]
 
 
 def test_several_seeds_show_their_spread(cli, runs):
-    assert rows(cli(*AE, "--seeds", "2", "--no-references"))["ae"][1:2] == ["±"]
+    assert rows(cli(*cli.ae, "--seeds", "2", "--no-references"))["ae"][1:2] == ["±"]
 
 
 def test_too_few_seeds_are_pointed_out(cli, runs):
-    assert "Fewer than 3 seeds are shown and not ranked" in cli(*AE).out
+    assert "Fewer than 3 seeds are shown and not ranked" in cli(*cli.ae).out
 
 
 def test_a_failed_seed_is_counted_in_the_table(cli):
-    assert "1 failed" in cli(*AE, "--no-references", "-o", "objective.lr=1e30").out
+    assert "1 failed" in cli(*cli.ae, "--no-references", "-o", "objective.lr=1e30").out
 
 
 def test_where_the_results_are_is_said(cli, runs):
-    assert "0 cells computed, 4 found. Records: runs/records. Run folders: runs." in cli(*AE).out
+    assert "0 cells computed, 4 found. Records: runs/records. Run folders: runs." in cli(*cli.ae).out
 
 
 def test_cells_are_shown_in_the_order_in_which_they_were_asked_for(cli, runs):
-    out = cli(*AE, "--evaluators", "svm,knn", "--no-references").out
+    out = cli(*cli.ae, "--evaluators", "svm,knn", "--no-references").out
     assert out.index("svm on y") < out.index("knn on y")

@@ -15,8 +15,10 @@ from harness.cli.running import evaluate, prepare, run
 from harness.ledger.records import Record, decode_record, encode_record
 from harness.ledger.stores import FolderStore
 
-AE = ("run", "--method", "ae", "--data", "digits", "--budget", "smoke", "--evaluators", "knn", "--threads", "1")
-PLAIN = (*AE, "--no-references")
+PLAIN = (
+    *("run", "--method", "ae", "--data", "digits", "--budget", "smoke", "--evaluators", "knn"),
+    *("--threads", "1", "--no-references"),
+)
 BROKEN = Path(__file__).parents[2] / "broken_plugins"
 
 
@@ -72,12 +74,12 @@ def test_a_run_ends_with_code_0_and_one_record_per_cell(cli):
 
 
 def test_the_json_document_is_the_list_of_valid_records(cli, runs):
-    for document in cli(*AE, "--json").document:
+    for document in cli(*cli.ae, "--json").document:
         assert isinstance(decode_record(json.dumps(document).encode()), Record)
 
 
 def test_reference_rows_are_planned_with_the_request_and_flagged(cli, runs):
-    rows = {record["identity"]["method"]["name"]: record["reference"] for record in cli(*AE, "--json").document}
+    rows = {record["identity"]["method"]["name"]: record["reference"] for record in cli(*cli.ae, "--json").document}
     assert rows == {"ae": False, "random": True, "raw": True, "majority": True}
 
 
@@ -103,14 +105,14 @@ def test_the_default_budget_is_paper(cli):
 
 def test_a_second_identical_run_computes_nothing(cli, runs):
     before = listing(runs)
-    answer = cli(*AE)
+    answer = cli(*cli.ae)
     assert answer.code == 0
     assert "0 cells computed, 4 found" in answer.out
     assert listing(runs) == before
 
 
 def test_only_what_is_missing_is_computed(cli, runs):
-    answer = cli(*AE, "--seeds", "2", "--no-references")
+    answer = cli(*cli.ae, "--seeds", "2", "--no-references")
     assert "1 cell computed, 1 found" in answer.out
 
 
@@ -269,13 +271,13 @@ def test_an_out_that_is_below_a_file_is_said_to_be_no_folder(cli, tmp_path):
 
 
 def test_a_dry_run_writes_nothing(cli, tmp_path):
-    assert cli(*AE, "--dry-run").code == 0
+    assert cli(*cli.ae, "--dry-run").code == 0
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_dry_run_calls_no_trainer(cli, monkeypatch):
     monkeypatch.setattr("harness.execution.execute", lambda *arguments: pytest.fail("a dry run computed something"))
-    assert cli(*AE, "--dry-run").code == 0
+    assert cli(*cli.ae, "--dry-run").code == 0
 
 
 def test_a_dry_run_with_trust_first_fetches_and_locks_nothing(cli, toy_files, data_root, cache):
@@ -286,7 +288,7 @@ def test_a_dry_run_with_trust_first_fetches_and_locks_nothing(cli, toy_files, da
 
 
 def test_a_dry_run_says_which_cells_are_recorded(cli, runs):
-    answer = cli(*AE, "--seeds", "2", "--dry-run")
+    answer = cli(*cli.ae, "--seeds", "2", "--dry-run")
     assert "ae on digits, seed 0: 1 epoch; knn on y (recorded)" in answer.out
     assert "ae on digits, seed 1: 1 epoch; knn on y\n" in answer.out
     assert "4 of 8 cells would be computed." in answer.out
