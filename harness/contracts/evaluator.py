@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -65,6 +66,8 @@ class Task:
     truth: Mapping[str, float] = field(default_factory=dict)
     inputs: Source[Any] | None = None
     fresh_encoder: Callable[[], Encoder] | None = None
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
+    """A context in which the encoder computes in the run's own arithmetic, as it did for the judged feature."""
     decoder: Callable[[torch.Generator, float], nn.Module] | None = None
     """Makes a fresh decoder of the judged feature, [B, *shape] -> inputs, on the CPU: the layers of the encoder's mirror decoder,
     the widths of the hidden ones times a number. Its weights come from torch's own state or the generator, one of the CPU's."""

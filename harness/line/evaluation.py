@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
@@ -38,6 +39,7 @@ def make_task(
     device: torch.device,
     inputs: Source[Any],
     fresh_encoder: Callable[[], Encoder],
+    autocast: Callable[[], AbstractContextManager[Any]],
     decoder: Callable[[torch.Generator, float], nn.Module],
     modules: Mapping[str, nn.Module],
     progress: Progress,
@@ -73,6 +75,7 @@ def make_task(
         truth=annotations.truth if "truth" in needs else {},
         inputs=inputs if "inputs" in needs else None,
         fresh_encoder=fresh_encoder if "encoder" in needs else None,
+        autocast=autocast,
         decoder=decoder if "decoder" in needs else None,
         modules=modules if "modules" in needs else {},
         progress=now_and_then(progress),

@@ -208,6 +208,7 @@ class _Computation:
                 device=self.fabric.device,
                 inputs=dataset.inputs,
                 fresh_encoder=self._fresh_encoder,
+                autocast=self.fabric.autocast,
                 decoder=decoder_of(self.run, self.workplace.catalog, encoder, cell.feature),
                 modules=objective.exports() if objective else {},
                 progress=partial(self.workplace.plugins.evaluation_advanced, self.run, spec.name, cell.feature),

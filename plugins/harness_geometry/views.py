@@ -63,7 +63,7 @@ def encoded_views(task: Task, samples: Samples, count: int, options: ViewOptions
     for batch in inputs.subset(torch.from_numpy(samples.index)).in_order(max(1, ENCODED // count)):
         on_device = batch.to(task.device)
         pixels = random_views(on_device.pixels.repeat_interleave(count, dim=0), padding, options.flip, fill, generator)
-        with torch.no_grad():
+        with torch.no_grad(), task.autocast():
             features = encoder(Images(index=on_device.index.repeat_interleave(count), pixels=pixels))[task.feature]
         if not bool(features.isfinite().all()):
             raise EvaluationError(

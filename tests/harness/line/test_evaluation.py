@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -116,6 +117,7 @@ def task_with(*needs, splits=None, labels=None, array=None, judges_constants=Tru
         "device": torch.device("cpu"),
         "inputs": VectorSource(torch.zeros(12, 2)),
         "fresh_encoder": lambda: "encoder",
+        "autocast": nullcontext,
         "decoder": lambda generator, scale: f"decoder times {scale}",
         "modules": {"decoder": "module"},
         "progress": lambda *told: None,

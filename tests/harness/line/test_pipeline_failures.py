@@ -121,6 +121,22 @@ def test_a_fresh_encoder_has_the_trained_weights(toy):
     assert record.metrics[0].value == 100
 
 
+def test_a_fresh_encoder_gives_the_judged_feature_in_the_runs_arithmetic(toy):
+    found = []
+
+    def compare(task):
+        [batch], encoder = task.inputs.in_order(60), task.fresh_encoder().eval()
+        with torch.no_grad():
+            in_float32 = encoder(batch)["y"].numpy()
+            with task.autocast():
+                as_judged = encoder(batch)["y"].float().numpy()
+        found.extend([(as_judged[task.test.index] == task.test.features).all(), (in_float32 == as_judged).all()])
+        return [Score(name="accuracy", value=1.0)]
+
+    toy.with_evaluator("fresh", compare, needs=("inputs", "encoder")).run(evaluators=("fresh",), references=False, precision="bf16")
+    assert found == [True, False]
+
+
 @pytest.fixture
 def with_decoder(toy, monkeypatch):
     """In which the encoder "mlp" has a decoder of one layer; `make(decoder)` gives another in its place."""

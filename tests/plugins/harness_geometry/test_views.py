@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -100,6 +101,15 @@ def test_one_frozen_copy_of_the_encoder_is_shown_the_views_in_eval_mode(make_ima
     assert [encoder.careless for encoder in handed] == [False]
     assert not any(block.requires_grad for block in blocks)
     assert torch.is_grad_enabled() == before
+
+
+def test_views_are_encoded_in_the_runs_arithmetic(make_image_task, images):
+    task, _ = make_image_task(images(30), np.random.default_rng(1).normal(size=(36, 4)))
+    exact = torch.cat(encode(task))
+    coarse = torch.cat(encode(replace(task, autocast=partial(torch.autocast, "cpu", torch.bfloat16))))
+    assert coarse.dtype == torch.float32
+    assert torch.equal(coarse, coarse.bfloat16().float())
+    assert not torch.equal(coarse, exact)
 
 
 def test_the_seed_of_the_run_draws_the_views(make_image_task, images):
