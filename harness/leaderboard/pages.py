@@ -17,8 +17,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.errors import StorageError
+from harness.leaderboard.sections import page_of
 from harness.leaderboard.tables import Board
-from harness.leaderboard.views import page_of
 from harness.ledger.whole_files import write_whole
 
 LONGEST_TEXT = 400
