@@ -49,7 +49,7 @@ def curves(log: Sequence[Mapping[str, float]], selection: Selection | None) -> l
         lowest.set_xlabel("step")
         lowest.tick_params(labelbottom=True)
     caption = "Every term that training logged, by phase"
-    caption += ": its values (faint) and their moving average over a fiftieth of the run." if smoothed else "."
+    caption += ": its values (faint) and their moving median over a fiftieth of the run." if smoothed else "."
     if best is not None:
         caption += " The orange line marks the step that the stop rule found best."
     return [Picture("Loss and bound curves", caption, figure)]
@@ -66,11 +66,11 @@ def _lines(terms: Sequence[str]) -> list[list[str]]:
 
 def _curve(axis: Any, term: str, steps: NDArray[Any], values: NDArray[Any]) -> bool:
     """Draw a term; whether it was smoothed."""
-    smooth = moving_average(values, max(1, len(values) // WINDOWS))
-    shown = slice(None, None, math.ceil(len(values) / MOST_POINTS))
-    if smooth is not values:
+    shown = np.arange(0, len(values), math.ceil(len(values) / MOST_POINTS))
+    window = len(values) // WINDOWS
+    if window > 1:
         axis.plot(steps[shown], values[shown], linewidth=0.5, alpha=0.25)
-    axis.plot(steps[shown], smooth[shown], color="C0", linewidth=1.4)
+    axis.plot(steps[shown], moving_median(values, max(1, window), shown), color="C0", linewidth=1.4)
     low, high = np.percentile(values, SHOWN)
     if high > low:  # the first steps of a training would flatten all others
         axis.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
@@ -79,16 +79,20 @@ def _curve(axis: Any, term: str, steps: NDArray[Any], values: NDArray[Any]) -> b
     axis.margins(x=0.01)
     axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axis.xaxis.set_major_formatter("{x:,.0f}")
-    return smooth is not values
+    return window > 1
 
 
-def moving_average(values: NDArray[Any], window: int) -> NDArray[Any]:
-    """The mean of the `window` values around each; at the ends, of those of them that are there.
+def moving_median(values: NDArray[Any], window: int, places: NDArray[Any]) -> NDArray[Any]:
+    """The median of the `window` values around each of these places; at the ends, of those of them that are there.
 
-    :param values: [n] numbers; returned as they are for a window of 1.
+    Not the mean, which one odd batch moves for as long as it is in the window: the last of an epoch is smaller than the others, and
+    the loss of InfoNCE is that of fewer candidates.
+
+    :param values: [n] numbers.
+    :param places: [p].
+    :returns: [p].
     """
-    if window == 1:
-        return values
-    ones = np.ones(window)
-    smooth: NDArray[Any] = np.convolve(values, ones, "same") / np.convolve(np.ones(len(values)), ones, "same")
-    return smooth
+    around = places[:, None] + np.arange(window) - window // 2
+    seen = np.where((around >= 0) & (around < len(values)), values[around.clip(0, len(values) - 1)], np.nan)
+    medians: NDArray[Any] = np.nanmedian(seen, axis=1)
+    return medians

@@ -5,7 +5,7 @@ import pytest
 
 from harness.ledger.records import Selection
 from harness.reporting import curves as module
-from harness.reporting.curves import curves, moving_average
+from harness.reporting.curves import curves, moving_median
 
 LOG = [{"step": step, "epoch": 0, "a/loss": 1.0 / (step + 1), "b/loss": float(step)} for step in range(40)]
 
@@ -61,10 +61,10 @@ def test_the_lowest_axis_of_each_column_says_what_is_across():
     assert [axis.get_xlabel() for axis in axes_of(log)] == ["", "step", "step", "step", "step"]
 
 
-def test_the_caption_speaks_of_an_average_only_where_there_is_one():
+def test_the_caption_speaks_of_a_median_only_where_there_is_one():
     (short,), (long,) = curves(LOG, None), curves([{"step": step, "a/loss": step % 2} for step in range(500)], None)
-    assert "average" not in short.caption
-    assert "moving average" in long.caption
+    assert "median" not in short.caption
+    assert "moving median" in long.caption
 
 
 def test_the_best_step_is_marked():
@@ -76,22 +76,30 @@ def test_a_constant_term_is_drawn():
     assert len(axes_of([{"step": step, "a/loss": 2.0} for step in range(3)])) == 1
 
 
-# ------------------------------------------------------------------------------------------------ moving average
+# ------------------------------------------------------------------------------------------------- moving median
 
 
 @pytest.mark.parametrize("window", [2, 3, 7])
-def test_the_average_is_over_the_window_around_each_value(window):
+def test_the_median_is_over_the_window_around_each_value(window):
     values = np.random.default_rng(0).normal(size=30)
-    smooth = moving_average(values, window)
+    smooth = moving_median(values, window, np.arange(30))
     for place in range(30):
         around = values[max(0, place - window // 2) : place + (window - 1) // 2 + 1]
-        assert smooth[place] == pytest.approx(around.mean())
+        assert smooth[place] == pytest.approx(np.median(around))
 
 
-def test_the_average_of_a_constant_is_that_constant():
-    assert moving_average(np.full(9, 4.0), 4) == pytest.approx(np.full(9, 4.0))
+def test_only_the_places_that_are_shown_are_smoothed():
+    values = np.random.default_rng(0).normal(size=30)
+    places = np.array([0, 7, 29])
+    assert moving_median(values, 5, places) == pytest.approx(moving_median(values, 5, np.arange(30))[places])
+
+
+def test_one_odd_value_does_not_show():
+    values = np.full(30, 4.0)
+    values[15] = 100.0
+    assert moving_median(values, 5, np.arange(30)) == pytest.approx(np.full(30, 4.0))
 
 
 def test_a_window_of_one_changes_nothing():
     values = np.arange(5.0)
-    assert moving_average(values, 1) is values
+    assert moving_median(values, 1, np.arange(5)) == pytest.approx(values)
