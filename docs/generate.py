@@ -96,16 +96,21 @@ def side_by_side(data: str, columns: dict[str, tuple[str, str, str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def by_data(data: Sequence[str], evaluator: str, options: dict[str, Any], metric: str, methods: Sequence[str]) -> str:
-    """A row for each data set and a column for each method, under an evaluator of which these options are asked."""
-    lines = [f"| data set | {' | '.join(f'`{method}`' for method in methods)} |", "|--|" + "--:|" * len(methods)]
+def by_data(data: Sequence[str], evaluator: str, metric: str, columns: dict[str, tuple[str, dict[str, Any]]]) -> str:
+    """A row for each data set and a column for each method with options of the evaluator.
+
+    A cell holds mean and deviation, in brackets the published value of the same protocol or the nearest, and how many encoders.
+    """
+    lines = [f"| data set | {' | '.join(columns)} |", "|--|" + "--:|" * len(columns)]
     for name in data:
-        found = {
-            row["method"]: f"{_beside_published(row)}, {row['seeds']}"
-            for table, row in _measured_rows(name, evaluator)
-            if table["metric"]["name"] == metric and options.items() <= table["evaluator"]["options"].items()
-        }
-        lines.append(f"| `{name}` | {' | '.join(found.get(method, '') for method in methods)} |")
+        rows = [found for found in _measured_rows(name, evaluator) if found[0]["metric"]["name"] == metric]
+        cells = []
+        for method, options in columns.values():
+            cells.append("")
+            for table, row in rows:
+                if row["method"] == method and options.items() <= table["evaluator"]["options"].items():
+                    cells[-1] = f"{_beside_published(row)}, {row['seeds']}"
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -310,13 +315,28 @@ EXTENDED = {
 }
 
 GAMES = [f"atari:{game}" for game in ("pong", "breakout", "freeway", "boxing", "ms_pacman")]
+SEEN, ALL = {"classes": "seen"}, {"classes": "all"}
+FIVE_GAMES = by_data(
+    GAMES, "ram-probe", "f1", {f"`{method}`": (method, SEEN) for method in ("st-dim", "vae", "random", "majority")}
+)
+CLASSES = by_data(
+    GAMES,
+    "ram-probe",
+    "f1",
+    {
+        f"`{method}`, {name}": (method, options)
+        for method in ("st-dim", "random")
+        for name, options in (("seen", SEEN), ("all", ALL))
+    },
+)
 
 PARTS = {
     "../README.md": {
         "results on cora": results("cora", CORA),
         "results on cifar10": side_by_side("cifar10", {layer: ("mlp", "accuracy", layer) for layer in ("conv", "fc", "y")}),
-        "results on Atari": by_data(GAMES, "ram-probe", {"classes": "seen"}, "f1", ("st-dim", "vae", "random", "majority")),
+        "results on Atari": FIVE_GAMES,
     },
+    "../plugins/harness_atari/README.md": {"classes": CLASSES},
     "../plugins/harness_images/README.md": {"extended table": side_by_side("cifar10", EXTENDED)},
     "../plugins/harness_information/README.md": {
         "staircase": estimates(["staircase"], "staircase", "estimate", "median, nats"),

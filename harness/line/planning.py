@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -128,6 +129,16 @@ def plan_evaluation(
     return msgspec.structs.replace(run, cells=cells, passed={**run.passed, "options": [*run.passed.get("options", []), *options]})
 
 
+@dataclass(frozen=True)
+class _Chosen:
+    """Options of the parts of a run."""
+
+    data: Options
+    encoder: Options
+    objective: Options
+    train: TrainOptions
+
+
 class _Draft:
     """What all runs of one request share."""
 
@@ -153,6 +164,43 @@ class _Draft:
         """The runs of one method, one per seed. `compared` is the method beside which a reference row stands."""
         objective = self.catalog.objective(method.spec.objective)
         check_method(method, encoder, objective, self.data, self.catalog)
+        chosen = self._options(method, encoder, objective, compared)
+        if objective.spec.sampling:
+            _check_batch_size(objective, encoder, chosen.train.batch_size)
+        features = self._features(method.spec, encoder, compared)
+        trusted_first = check_pins(self.data.spec, self.locked_hashes, trust_first=self.trust_first)
+        judged = self._judged(method, encoder, features, compared)
+        parts = {"method": method, "encoder": encoder, "objective": objective, "data": self.data, "protocol": self.protocol}
+        return [
+            PlannedRun(
+                identity=RunIdentity(
+                    method=_component(method, Options()),
+                    encoder=_component(encoder, chosen.encoder),
+                    objective=_component(objective, chosen.objective),
+                    training=self._training(objective.spec, chosen.train),
+                    data=self._data_identity(chosen.data),
+                    protocol=ProtocolIdentity(id=self.protocol.spec.name, version=self.protocol.spec.version),
+                    seed=seed,
+                ),
+                cells=tuple(_cell(evaluator, feature, self.request.budget, self.typed) for feature, evaluator in judged),
+                parts={part: entry.full_name for part, entry in parts.items()},
+                budget=self.request.budget,
+                reference=method.spec.reference != "none",
+                supervised=objective.spec.supervised,
+                trusted_first=trusted_first,
+                passed={"options": list(self.request.options), "encoder": self.request.encoder},
+            )
+            for seed in dict.fromkeys(self.request.seeds)
+        ]
+
+    def _options(
+        self,
+        method: Entry[MethodSpec],
+        encoder: Entry[EncoderSpec],
+        objective: Entry[ObjectiveSpec],
+        compared: Entry[MethodSpec] | None,
+    ) -> _Chosen:
+        """The options of all parts of a run, from its method's recipe and what was typed."""
         layers = _layers(method.spec, self.data.spec, self.request.budget, default_budget=compared is not None)
         # A reference row is given the compared method's data and encoder options, so that only the training differs.
         shared = _layers(compared.spec, self.data.spec, self.request.budget) if compared else layers
@@ -162,59 +210,38 @@ class _Draft:
         encoder_layers = shared if same_encoder else layers
         if self.request.encoder is not None:
             encoder_layers = _where_known("encoder", encoder.spec.options, encoder_layers)
-        data_options = self._resolve("data", self.data.spec.options, shared_data, True)
-        encoder_options = self._resolve("encoder", encoder.spec.options, encoder_layers, same_encoder)
-        objective_options = self._resolve("objective", objective.spec.options, layers, compared is None)
-        train = self._resolve("train", TrainOptions, layers, compared is None)
-        if objective.spec.sampling:
-            _check_batch_size(objective, encoder, train.batch_size)
-        features = self._features(method.spec, encoder, compared)
-        trusted_first = check_pins(self.data.spec, self.locked_hashes, trust_first=self.trust_first)
-        judged = self._judged(method, encoder, features, compared)
-        cells = tuple(_cell(evaluator, feature, self.request.budget, self.typed) for feature, evaluator in judged)
-        sampling = [kind for kind in objective.spec.sampling if kind in self.data.spec.sampling]
-        training = Training(
-            batch_size=train.batch_size if sampling else None,
-            epochs=train.epochs if sampling else None,
-            patience=train.patience if sampling else None,
-            restore_best=train.restore_best if sampling else False,
-            compile=train.compile if sampling else False,
+        return _Chosen(
+            data=self._resolve("data", self.data.spec.options, shared_data, True),
+            encoder=self._resolve("encoder", encoder.spec.options, encoder_layers, same_encoder),
+            objective=self._resolve("objective", objective.spec.options, layers, compared is None),
+            train=self._resolve("train", TrainOptions, layers, compared is None),
+        )
+
+    def _training(self, objective: ObjectiveSpec, train: TrainOptions) -> Training:
+        """How the run trains; what does not matter, since the objective reads no batches, is left out of its identity."""
+        if not set(objective.sampling) & set(self.data.spec.sampling):
+            return Training(
+                batch_size=None, epochs=None, patience=None, restore_best=False, compile=False, precision=self.request.precision
+            )
+        return Training(
+            batch_size=train.batch_size,
+            epochs=train.epochs,
+            patience=train.patience,
+            restore_best=train.restore_best,
+            compile=train.compile,
             precision=self.request.precision,
         )
-        return [
-            PlannedRun(
-                identity=RunIdentity(
-                    method=_component(method, Options()),
-                    encoder=_component(encoder, encoder_options),
-                    objective=_component(objective, objective_options),
-                    training=training,
-                    data=DataIdentity(
-                        name=self.data.name,
-                        distribution=self.data.distribution,
-                        spec_version=self.data.spec.version,
-                        revision=self.data.spec.revision,
-                        recipe_sha256=recipe_sha256(self.data.spec.recipe, self.locked_hashes),
-                        options=msgspec.to_builtins(data_options),
-                    ),
-                    protocol=ProtocolIdentity(id=self.protocol.spec.name, version=self.protocol.spec.version),
-                    seed=seed,
-                ),
-                cells=cells,
-                parts={
-                    "method": method.full_name,
-                    "encoder": encoder.full_name,
-                    "objective": objective.full_name,
-                    "data": self.data.full_name,
-                    "protocol": self.protocol.full_name,
-                },
-                budget=self.request.budget,
-                reference=method.spec.reference != "none",
-                supervised=objective.spec.supervised,
-                trusted_first=trusted_first,
-                passed={"options": list(self.request.options), "encoder": self.request.encoder},
-            )
-            for seed in dict.fromkeys(self.request.seeds)
-        ]
+
+    def _data_identity(self, options: Options) -> DataIdentity:
+        spec = self.data.spec
+        return DataIdentity(
+            name=self.data.name,
+            distribution=self.data.distribution,
+            spec_version=spec.version,
+            revision=spec.revision,
+            recipe_sha256=recipe_sha256(spec.recipe, self.locked_hashes),
+            options=msgspec.to_builtins(options),
+        )
 
     def _resolve(self, part: str, options: type[O], layers: Sequence[PartLayer], typed: bool) -> O:
         own = [layer[part] for layer in layers if part in layer]
