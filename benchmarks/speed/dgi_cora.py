@@ -29,7 +29,10 @@ from torch import Tensor, nn
 from harness import DataContext, DataSet, Description, FilesRecipe, Graph, ObjectiveContext, SparseMatrix, Step, WholeGraph
 from harness_graphs.dgi import DeepGraphInfomax, build_dgi
 from harness_graphs.gcn import GCN, build_gcn
-from harness_graphs.spec import DGIOptions, GCNOptions, GraphDataOptions, harness_datasets, harness_methods
+from harness_graphs.spec import harness_datasets, harness_methods
+from harness_graphs.spec_data import GraphDataOptions
+from harness_graphs.spec_dgi import DGIOptions
+from harness_graphs.spec_encoders import GCNOptions
 
 Epoch = Callable[[], float]
 """One epoch; returns the loss before its update."""

@@ -30,7 +30,7 @@ from harness import (
 )
 from harness_graphs.corruption import Corrupted, Corruption, find_corruption, permute_rows
 from harness_graphs.gcn import GraphEncoder
-from harness_graphs.spec import DGIOptions
+from harness_graphs.spec_dgi import DGIOptions
 
 InfomaxLoss = Callable[[Tensor, Tensor], Tensor]
 """From scores of positives and scores of negatives to what is minimised."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from harness import Description, Encoder, Graph, SparseMatrix
-from harness_graphs.spec import GCNOptions, GraphMeanOptions
+from harness_graphs.spec_encoders import GCNOptions, GraphMeanOptions
 
 
 @runtime_checkable

@@ -28,7 +28,7 @@ import torch
 from numpy.typing import NDArray
 
 from harness import Annotations, CorruptDataError, DataContext, DataSet, GraphSource, MissingDataError, SparseMatrix, Splits
-from harness_graphs.spec import GraphDataOptions
+from harness_graphs.spec_data import GraphDataOptions
 
 PROTOCOL = "planetoid-public"
 VALIDATION_NODES = 500

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from harness import Annotations, DataContext, DataSet, GraphSource, SparseMatrix, Splits
 from harness_graphs.planetoid import rows_to_sum_one
-from harness_graphs.spec import GraphDataOptions
+from harness_graphs.spec_data import GraphDataOptions
 
 SEED = 0
 """Of both generators; a part of their recipes."""

@@ -28,7 +28,8 @@ from harness import (
 from harness_graphs.corruption import Corrupted, other_graph
 from harness_graphs.dgi import BilinearDiscriminator, average_of_graphs, build_dgi, log_sigmoid_sum, readout
 from harness_graphs.gcn import build_gcn, build_graph_mean
-from harness_graphs.spec import DGIOptions, GCNOptions, GraphMeanOptions
+from harness_graphs.spec_dgi import DGIOptions
+from harness_graphs.spec_encoders import GCNOptions, GraphMeanOptions
 
 N, FEATURES, HIDDEN = 80, 30, 16
 DESCRIPTION = Description(kind="graph", shape=(FEATURES,), samples=N)

@@ -11,7 +11,7 @@ from torch import nn
 
 from harness import Description, Graph, SparseMatrix
 from harness_graphs.gcn import GCN, GraphEncoder, GraphMean, build_gcn, build_graph_mean, prelu
-from harness_graphs.spec import GCNOptions, GraphMeanOptions
+from harness_graphs.spec_encoders import GCNOptions, GraphMeanOptions
 
 N, FEATURES, HIDDEN = 40, 12, 8
 

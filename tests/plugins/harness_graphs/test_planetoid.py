@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 
 from harness import CorruptDataError, DataContext, DataSet, MissingDataError, SparseMatrix, WholeGraph
 from harness_graphs.planetoid import build_planetoid, read_planetoid, rows_to_sum_one
-from harness_graphs.spec import GraphDataOptions
+from harness_graphs.spec_data import GraphDataOptions
 
 LABELLED, KNOWN, FEATURES, CLASSES = 6, 510, 8, 3
 TEST = np.array([515, 510, 519, 512, 517, 511, 514, 518])

@@ -11,7 +11,7 @@ import torch
 
 from harness import DataContext, DataSet, Graph, Graphs, SparseMatrix, WholeGraph
 from harness_graphs.sbm import CLASS_SIZES, GRAPH_SIZES, LINKS, build_multi_graph, build_sbm
-from harness_graphs.spec import GraphDataOptions
+from harness_graphs.spec_data import GraphDataOptions
 
 NOWHERE = DataContext(files={}, cache=Path("unused"))
 BINARY, NORMALISED = GraphDataOptions(row_normalise=False), GraphDataOptions(row_normalise=True)

@@ -10,6 +10,9 @@ import pytest
 
 from harness import FilesRecipe
 from harness_graphs import spec
+from harness_graphs.spec_data import GraphDataOptions
+from harness_graphs.spec_dgi import DGIOptions
+from harness_graphs.spec_encoders import GCNOptions
 
 DATASETS = {data.name: data for data in spec.harness_datasets()}
 METHODS = {method.name: method for method in spec.harness_methods()}
@@ -105,25 +108,25 @@ def test_every_recipe_gives_options_that_its_parts_have(name, data, budget):
 def test_reference_recipe_is_that_of_the_authors_code():
     method = METHODS["dgi"]
     assert method.options["train"] == {"epochs": 10_000, "patience": 20, "restore_best": True}
-    assert resolved(method, "cora", "paper", "data", spec.GraphDataOptions).row_normalise
-    encoder = resolved(method, "cora", "paper", "encoder", spec.GCNOptions)
+    assert resolved(method, "cora", "paper", "data", GraphDataOptions).row_normalise
+    encoder = resolved(method, "cora", "paper", "encoder", GCNOptions)
     assert (encoder.hidden, encoder.layers, encoder.slopes, encoder.propagation) == (512, 1, "shared", "symmetric")
-    objective = resolved(method, "cora", "paper", "objective", spec.DGIOptions)
+    objective = resolved(method, "cora", "paper", "objective", DGIOptions)
     assert (objective.lr, objective.loss, objective.bilinear_init, objective.bilinear_bias) == (1e-3, "bce", "tensor", True)
     assert objective.corruption == "row_shuffle"
 
 
 def test_pubmed_has_half_the_width():
-    assert resolved(METHODS["dgi"], "pubmed", "paper", "encoder", spec.GCNOptions).hidden == 256
+    assert resolved(METHODS["dgi"], "pubmed", "paper", "encoder", GCNOptions).hidden == 256
 
 
 def test_pyg_recipe_is_that_of_torch_geometrics_example():
     method = METHODS["dgi-pyg"]
     assert method.options["train"] == {"epochs": 300, "patience": None, "restore_best": False}
-    assert not resolved(method, "cora", "paper", "data", spec.GraphDataOptions).row_normalise
-    encoder = resolved(method, "cora", "paper", "encoder", spec.GCNOptions)
+    assert not resolved(method, "cora", "paper", "data", GraphDataOptions).row_normalise
+    encoder = resolved(method, "cora", "paper", "encoder", GCNOptions)
     assert (encoder.hidden, encoder.layers, encoder.slopes, encoder.propagation) == (512, 1, "per-channel", "symmetric")
-    objective = resolved(method, "cora", "paper", "objective", spec.DGIOptions)
+    objective = resolved(method, "cora", "paper", "objective", DGIOptions)
     assert (objective.loss, objective.bilinear_init, objective.bilinear_bias) == ("log-sigmoid-sum", "uniform", False)
 
 
