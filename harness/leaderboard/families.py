@@ -20,12 +20,12 @@ ALL = ":*"
 
 
 def families_of(tables: Sequence[Table], numbers: Sequence[PublishedNumber]) -> tuple[Family, ...]:
-    """The families of these tables, in their order."""
+    """The families of these tables: by prefix, then those of one setting together, its primary metrics first."""
     groups: dict[bytes, list[Table]] = defaultdict(list)
     for table in tables:
         if any(_is_of(number, table) for number in numbers):
             groups[canonical_json(_setting(table))].append(table)
-    return tuple(_family(group, numbers) for group in groups.values())
+    return tuple(sorted((_family(group, numbers) for group in groups.values()), key=_order))
 
 
 def beside(number: PublishedNumber, mean: float | None) -> Published:
@@ -73,6 +73,23 @@ def _setting(table: Table) -> list[Any]:
     """All that the tables of a family have in common."""
     data = table.data
     return [_prefix(table), data.options, data.spec_version, table.protocol, table.evaluator, table.feature, table.metric]
+
+
+def _order(family: Family) -> tuple[Any, ...]:
+    metric = family.metric
+    return (
+        family.prefix,
+        family.protocol.id,
+        family.protocol.version,
+        family.evaluator.name,
+        canonical_json(family.evaluator),
+        canonical_json(family.options),
+        family.feature,
+        not metric.primary,
+        metric.name,
+        sorted((key, str(value)) for key, value in metric.of.items()),
+        canonical_json(metric),
+    )
 
 
 def _family(tables: Sequence[Table], numbers: Sequence[PublishedNumber]) -> Family:

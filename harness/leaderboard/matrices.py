@@ -120,8 +120,11 @@ def _matrix_cell(row: Row | None, decimals: int, sources: Footnotes | None) -> C
     return CellText(value, tuple(published_text(number, decimals, sources) for number in row.published) if sources else ())
 
 
-def family_text(family: Family, sources: Footnotes) -> FamilyText:
-    """A line for each data set of a family and one for their mean, a column for each row."""
+def family_text(family: Family, apart: str, sources: Footnotes) -> FamilyText:
+    """A line for each data set of a family and one for their mean, a column for each row.
+
+    :param apart: what tells it from others of the same evaluator, feature and metric.
+    """
     metric = family.metric
     decimals = enough_decimals(
         metric.unit, [row.mean for row in family.rows] + [number.value for row in family.rows for number in row.published]
@@ -137,7 +140,7 @@ def family_text(family: Family, sources: Footnotes) -> FamilyText:
     title = metric.name + (f" of {pairs(metric.of)}" if metric.of else "") + (f" ({metric.unit})" if metric.unit != "1" else "")
     return FamilyText(
         id=family.id,
-        title=f"{family.evaluator.name} on {family.feature}: {title}",
+        title=f"{family.evaluator.name} on {family.feature}{apart}: {title}",
         facts=(
             ("protocol", f"{family.protocol.id}/{family.protocol.version}"),
             ("data", f"{len(family.data)} data sets" + options_text(family.options)),

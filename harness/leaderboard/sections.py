@@ -22,21 +22,27 @@ MOST_HEADLINES = 3
 
 def page_of(board: Board) -> Page:
     """The page of a board."""
-    sources = Footnotes()
+    sources, apart = Footnotes(), told_apart(board.families)
     sections = [
-        DataSection(f"family-{slug(prefix)}", f"{prefix}:*", None, (), tuple(family_text(family, sources) for family in families))
+        DataSection(
+            f"family-{slug(prefix)}",
+            f"{prefix}:*",
+            None,
+            (),
+            tuple(family_text(family, apart[family.id], sources) for family in families),
+        )
         for prefix, families in groupby(board.families, key=lambda family: family.prefix)
     ]
     for name, tables in groupby(board.tables, key=lambda table: table.data.name):
         of_data = list(tables)
         headlines: list[Table] = []
         groups = []
-        apart = told_apart(of_data)
+        of_table = told_apart(of_data)
         for _, group in groupby(of_data, key=lambda table: canonical_json([*_setting(table), table.feature])):
             of_group = list(group)
             shown = _headlines(of_group)
             headlines += shown
-            groups.append(_group(of_group, shown, apart[of_group[0].id], sources))
+            groups.append(_group(of_group, shown, of_table[of_group[0].id], sources))
         anchor = f"data-{slug(name).lower()}"
         if any(section.id == anchor for section in sections):  # two names may share a slug
             anchor += f"-{sha256_of(name)[:8]}"

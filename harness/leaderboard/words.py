@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.leaderboard.numbers import number_text
-from harness.leaderboard.tables import FamilyRow, Row, Table
+from harness.leaderboard.tables import Family, FamilyRow, Row, Table
 from harness.ledger.records import Component
 from harness.names import duration
 
@@ -117,30 +117,34 @@ def labels_of(rows: Iterable[Row | FamilyRow]) -> list[str]:
     return labels
 
 
-def told_apart(tables: Sequence[Table]) -> dict[str, str]:
-    """By table id: what tells tables of the same evaluator, feature and metric apart, as " (row_normalise=true)", else nothing."""
+def told_apart(tables: Sequence[Table | Family]) -> dict[str, str]:
+    """By id: what tells those of the same evaluator, feature and metric apart, as " (row_normalise=true)", else nothing."""
+    titles = {
+        table.id: (table.evaluator.name, table.feature, table.metric and (table.metric.name, table.metric.of)) for table in tables
+    }
+    settings = {table.id: _setting_values(table) for table in tables}
     words: dict[str, str] = {}
-    for table in tables:
-        title = (table.evaluator.name, table.feature, metric_title(table))
-        alike = [other for other in tables if (other.evaluator.name, other.feature, metric_title(other)) == title]
-        values = _setting_values(table)
-        differing = {
-            key: value for key, value in values.items() if any(_setting_values(other).get(key) != value for other in alike)
-        }
-        words[table.id] = f" ({pairs(differing)})" if differing else ""
+    for table, values in settings.items():
+        alike = [settings[other] for other, title in titles.items() if title == titles[table]]
+        differing = {key: value for key, value in values.items() if any(other.get(key) != value for other in alike)}
+        words[table] = f" ({pairs(differing)})" if differing else ""
     return words
 
 
-def _setting_values(table: Table) -> dict[str, Any]:
+def _setting_values(table: Table | Family) -> dict[str, Any]:
     """What a setting is made of, by name."""
-    data, probe_data = table.data, table.probe_data
-    return {
-        **data.options,
+    values = {
         **table.evaluator.options,
         "protocol": f"{table.protocol.id}/{table.protocol.version}",
-        "revision": data.revision,
-        "recipe": data.recipe_sha256[:12],
         "evaluator version": table.evaluator.spec_version,
-        "data version": data.spec_version,
-        "judged on": None if probe_data is None else probe_data.name,
+    }
+    if isinstance(table, Family):
+        return {**table.options, **values}
+    return {
+        **table.data.options,
+        **values,
+        "revision": table.data.revision,
+        "recipe": table.data.recipe_sha256[:12],
+        "data version": table.data.spec_version,
+        "judged on": None if table.probe_data is None else table.probe_data.name,
     }

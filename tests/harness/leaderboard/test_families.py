@@ -115,6 +115,30 @@ def test_nothing_is_averaged_over_settings(game, other):
     assert sorted(family.data for family in found) == [("atari:boxing",), ("atari:pong",)]
 
 
+def test_what_is_of_one_setting_stands_together_its_whole_first(game):
+    records = [
+        record
+        for options in ({"classes": "seen"}, {"classes": "all"})
+        for record in game("pong", [0.8], categories={"misc": 0.9, "agent": 0.1}, evaluator_options=options)
+    ]
+    published = [WHOLE, *(number("st-dim", "atari:*", 0.7, of={"category": name}) for name in ("misc", "agent"))]
+    found = [(family.evaluator.options["classes"], dict(family.metric.of)) for family in families(records, *published)]
+    assert found == [(classes, of) for classes in ("all", "seen") for of in ({}, {"category": "agent"}, {"category": "misc"})]
+
+
+def test_titles_tell_families_of_the_same_metric_apart(game):
+    records = [
+        *game("pong", [0.8], evaluator_options={"classes": "seen"}),
+        *game("pong", [0.7], evaluator_options={"classes": "all"}),
+    ]
+    markdown = render_pages(build_board(records, [WHOLE]))["README.md"].decode()
+    assert [line for line in markdown.splitlines() if line.startswith("### atari:&#42;")] == [
+        f"### atari:&#42;: ram-probe on y (classes={classes}): f1" for classes in ("all", "seen")
+    ]
+    alone = render_pages(build_board(records[:1], [WHOLE]))["README.md"].decode()
+    assert "### atari:&#42;: ram-probe on y: f1" in alone.splitlines()
+
+
 def test_rows_go_from_best_to_worst(game):
     records = game("pong", [0.2]) + game("pong", [0.4], method="vae") + game("pong", [0.1], method="majority", reference=True)
     (family,) = families(records, WHOLE, number("cpc", "atari:*", 0.61), number("pixel-pred", "atari:*", 0.58))
