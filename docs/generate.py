@@ -309,6 +309,7 @@ LAWS = [
 EXTENDED = {
     **{f"svm {layer}": ("svm", "accuracy", layer) for layer in ("conv", "fc", "y")},
     "MS-SSIM": ("reconstruction", "ms_ssim", "y"),
+    "`ssim_dim`": ("reconstruction", "ssim_dim", "y"),
     "MINE": ("mine", "information", "y"),
     "NDM": ("ndm", "dependence", "y"),
     "NDM, sigmoid": ("ndm", "dependence_sigmoid", "y"),
