@@ -1,4 +1,4 @@
-"""Small pieces of text that several floors write alike: names as parts of paths, and lengths of time."""
+"""Small pieces of text that several floors write alike: names as parts of paths, lengths of time, units."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ def duration(seconds: float) -> str:
     if seconds < 5400:
         return f"{round(seconds / 60)} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def after_number(unit: str) -> str:
+    """A metric's unit as it follows a number or a name: " %"; nothing for "1", that of a pure number."""
+    return "" if unit == "1" else f" {unit}"

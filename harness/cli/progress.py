@@ -15,7 +15,7 @@ from harness.contracts.hookspecs import hookimpl
 from harness.execution import Pending
 from harness.ledger.records import Record
 from harness.ledger.runs import PlannedRun
-from harness.names import duration
+from harness.names import after_number, duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -187,4 +187,4 @@ def _outcome(record: Record) -> str:
     if record.error is not None:
         return f"{identity.method.name} seed {identity.seed}, {cell}: {record.status}: {record.error.message}"
     metric = record.primary or record.metrics[0]
-    return f"{cell}: {metric.name} {metric.value:.2f} {metric.unit}"
+    return f"{cell}: {metric.name} {metric.value:.2f}{after_number(metric.unit)}"

@@ -13,6 +13,7 @@ from harness.execution import Outcome, Settings
 from harness.leaderboard.board import SEEDS_TO_RANK
 from harness.ledger.records import Record
 from harness.ledger.runs import Plan
+from harness.names import after_number
 
 if TYPE_CHECKING:
     from harness.catalog.catalog import Catalog
@@ -142,7 +143,7 @@ def _titled(title: str, grid: Any) -> Any:
 
 
 def _measured(table: Table, *, with_options: bool) -> str:
-    metric = "" if table.metric is None else f", {table.metric.name.replace('_', ' ')} {table.metric.unit}"
+    metric = "" if table.metric is None else f", {table.metric.name.replace('_', ' ')}{after_number(table.metric.unit)}"
     options = f" ({pairs(table.data.options)})" if with_options else ""
     return f"{table.data.name}: {table.evaluator.name} on {table.feature}{metric}{options}"
 

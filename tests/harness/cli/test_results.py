@@ -27,6 +27,12 @@ def test_its_columns_are_the_rows_of_all_tables_and_what_is_missing_stays_empty(
     assert {row[0]: len(row) for row in rows} == {"dv": 3, "infonce": 2, "js": 3, "nwj": 2, "smile-1": 3, "smile-5": 3}
 
 
+def test_a_pure_number_has_no_unit(cli, runs):
+    answer = cli(*cli.ae, "--no-references", "--evaluators", "rankme")
+    assert "digits: rankme on y, rankme\n" in answer.out
+    assert re.search(r"rankme on y: rankme \d+\.\d\d$", answer.err, re.MULTILINE)
+
+
 def test_a_long_title_is_not_broken(cli):
     answer = cli(*ESTIMATOR, "--method", "mi-js", "--no-references")
     assert "gaussians:mi=1,d=2: mi-value on scores, error nats\n" in answer.out
