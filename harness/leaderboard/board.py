@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,7 +22,7 @@ import msgspec
 from harness.contracts.specs import PublishedNumber
 from harness.leaderboard.families import beside, families_of, measures
 from harness.leaderboard.intervals import interval_95, mean_and_sd
-from harness.leaderboard.tables import BOARD_SCHEMA, Board, Cell, Published, Quantity, Row, Table, Unranked, Within
+from harness.leaderboard.tables import BOARD_SCHEMA, Board, Cell, Published, Quantity, Row, Table, Unranked, Within, quantity_order
 from harness.ledger.identity import canonical_json, sha256_of
 from harness.ledger.records import Component, Identity, Metric, Record, Spread
 from harness.names import slug
@@ -33,17 +33,27 @@ SEEDS_TO_RANK = 3
 
 def build_board(records: Iterable[Record], published: Iterable[PublishedNumber] = ()) -> Board:
     """The board of these records, with the published numbers beside them."""
-    distinct = {canonical_json(record): record for record in records}
+    distinct = _in_order_of_attempts(records)
     known = sorted({canonical_json(number): number for number in published}.items())
     numbers = [number for _, number in known]
-    variants, trainings = _variants(distinct.values()), _trainings(distinct.values())
+    variants, trainings = _variants(distinct), _trainings(distinct)
     tables: list[Table] = []
-    for setting in _grouped(distinct.values(), _setting).values():
+    for setting in _grouped(distinct, _setting).values():
         by_feature = _by_feature(setting)
         for feature in sorted(by_feature):
             tables += _tables(feature, by_feature[feature], variants, trainings, numbers, is_only_feature=len(by_feature) == 1)
     ordered = tuple(sorted(tables, key=_table_order))
     return Board(schema=BOARD_SCHEMA, records=len(distinct), tables=ordered, families=families_of(ordered, numbers))
+
+
+def _in_order_of_attempts(records: Iterable[Record]) -> list[Record]:
+    """Each record once, attempts at one cell from the oldest.
+
+    Those that two stores numbered alike are told apart by their time, then by their text.
+    """
+    distinct = {canonical_json(record): record for record in records}
+    ordered = sorted((record.attempt, record.created, text) for text, record in distinct.items())
+    return [distinct[text] for _, _, text in ordered]
 
 
 # ------------------------------------------------------------------------------------------- settings and features
@@ -147,7 +157,6 @@ def _quantity(metrics: Sequence[Metric]) -> Quantity:
 
 
 def _table_order(table: Table) -> tuple[Any, ...]:
-    metric = table.metric
     return (
         table.data.name,
         canonical_json(table.data),
@@ -157,18 +166,8 @@ def _table_order(table: Table) -> tuple[Any, ...]:
         table.evaluator.name,
         canonical_json(table.evaluator),
         table.feature,
-        metric is None or not metric.primary,
-        [] if metric is None else [metric.name, *_in_order(metric.of)],
-        canonical_json(metric),
+        quantity_order(table.metric),
     )
-
-
-def _in_order(of: Mapping[str, Any]) -> list[tuple[str, bool, float, str]]:
-    """What a number is of, by which 2 comes before 10 and both before words."""
-    return [
-        (key, True, 0.0, str(value)) if isinstance(value, bool) or not isinstance(value, int | float) else (key, False, value, "")
-        for key, value in sorted(of.items())
-    ]
 
 
 def _variants(records: Iterable[Record]) -> Variants:
@@ -188,17 +187,12 @@ def _variants(records: Iterable[Record]) -> Variants:
 
 def _trainings(records: Iterable[Record]) -> Trainings:
     """How many models the evaluators of each run judged: more than one where some of them came after it had been trained anew."""
-    newest = {record.id: record for record in sorted(records, key=_age) if record.status == "ok"}
+    newest = {record.id: record for record in records if record.status == "ok"}
     models: dict[str, set[str]] = defaultdict(set)
     for record in newest.values():
         if record.artifacts.checkpoint_sha256 is not None:
             models[record.run].add(record.artifacts.checkpoint_sha256)
     return {run: len(those) for run, those in models.items()}
-
-
-def _age(record: Record) -> tuple[int, str, bytes]:
-    """By which attempts at one cell are ordered: those that two stores numbered alike by their time, then by their text."""
-    return record.attempt, record.created, canonical_json(record)
 
 
 def _leaves(identity: Identity) -> dict[str, Any]:
@@ -220,15 +214,14 @@ def _leaves(identity: Identity) -> dict[str, Any]:
 
 
 class _Attempts:
-    """All attempts at the cells of one row."""
+    """All attempts at the cells of one row, in their order."""
 
     def __init__(self, records: Sequence[Record]) -> None:
-        ordered = sorted(records, key=_age)
-        self.identity = ordered[0].identity
+        self.identity = records[0].identity
         self.id = self.identity.row_sha256
-        self.records = ordered
+        self.records = records
         self.by_cell: dict[str, list[Record]] = defaultdict(list)
-        for record in sorted(ordered, key=lambda record: record.identity.seed):
+        for record in sorted(records, key=lambda record: record.identity.seed):
             self.by_cell[record.id].append(record)
         self.ok = {cell: [record for record in tried if record.status == "ok"] for cell, tried in self.by_cell.items()}
         self.counted = {cell: tried[-1] for cell, tried in self.ok.items() if tried}

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from harness.contracts.specs import PublishedNumber
-from harness.leaderboard.tables import Family, FamilyRow, Member, Published, Quantity, Row, Table
+from harness.leaderboard.tables import Family, FamilyRow, Member, Published, Quantity, Row, Table, quantity_order
 from harness.ledger.identity import canonical_json, sha256_of
 from harness.names import slug
 
@@ -76,7 +76,6 @@ def _setting(table: Table) -> list[Any]:
 
 
 def _order(family: Family) -> tuple[Any, ...]:
-    metric = family.metric
     return (
         family.prefix,
         family.protocol.id,
@@ -85,10 +84,7 @@ def _order(family: Family) -> tuple[Any, ...]:
         canonical_json(family.evaluator),
         canonical_json(family.options),
         family.feature,
-        not metric.primary,
-        metric.name,
-        sorted((key, str(value)) for key, value in metric.of.items()),
-        canonical_json(metric),
+        quantity_order(family.metric),
     )
 
 

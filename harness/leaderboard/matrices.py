@@ -16,7 +16,6 @@ from harness.leaderboard.words import (
     labels_of,
     metric_title,
     options_text,
-    pairs,
     seeds_text,
     told_apart,
     training_time,
@@ -125,9 +124,8 @@ def family_text(family: Family, apart: str, sources: Footnotes) -> FamilyText:
 
     :param apart: what tells it from others of the same evaluator, feature and metric.
     """
-    metric = family.metric
     decimals = enough_decimals(
-        metric.unit, [row.mean for row in family.rows] + [number.value for row in family.rows for number in row.published]
+        family.metric.unit, [row.mean for row in family.rows] + [number.value for row in family.rows for number in row.published]
     )
     labels = [
         label + (" (published only)" if not row.recipe else "")
@@ -137,10 +135,9 @@ def family_text(family: Family, apart: str, sources: Footnotes) -> FamilyText:
     lines.append(
         (f"mean over {len(family.data)}", tuple(_family_mean(row, len(family.data), decimals, sources) for row in family.rows))
     )
-    title = metric.name + (f" of {pairs(metric.of)}" if metric.of else "") + (f" ({metric.unit})" if metric.unit != "1" else "")
     return FamilyText(
         id=family.id,
-        title=f"{family.evaluator.name} on {family.feature}{apart}: {title}",
+        title=f"{family.evaluator.name} on {family.feature}{apart}: {metric_title(family)}",
         facts=(
             ("protocol", f"{family.protocol.id}/{family.protocol.version}"),
             ("data", f"{len(family.data)} data sets" + options_text(family.options)),

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from harness.ledger.identity import canonical_json
 from harness.ledger.records import Component, DataIdentity, ProtocolIdentity, Spread, Status
 
 BOARD_SCHEMA = 4
@@ -28,6 +29,21 @@ class Quantity(_Part, frozen=True, kw_only=True):
     unit: str
     higher_is_better: bool | None
     primary: bool
+
+
+def quantity_order(quantity: Quantity | None) -> tuple[Any, ...]:
+    """By which the metrics of one setting are ordered: primary ones first, then by name, then by what they are of."""
+    if quantity is None:
+        return True, [], canonical_json(None)
+    return not quantity.primary, [quantity.name, *_of_order(quantity.of)], canonical_json(quantity)
+
+
+def _of_order(of: Mapping[str, Any]) -> list[tuple[str, bool, float, str]]:
+    """What a number is of, by which 2 comes before 10 and both before words."""
+    return [
+        (key, True, 0.0, str(value)) if isinstance(value, bool) or not isinstance(value, int | float) else (key, False, value, "")
+        for key, value in sorted(of.items())
+    ]
 
 
 class Cell(_Part, frozen=True, kw_only=True):

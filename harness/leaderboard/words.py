@@ -13,7 +13,7 @@ from harness.ledger.records import Component
 from harness.names import duration
 
 
-def metric_title(table: Table, *, whole: bool = False) -> str:
+def metric_title(table: Table | Family, *, whole: bool = False) -> str:
     """Such as "accuracy (%)" or "mutual information of variable=player_x, estimate (nats)".
 
     :param whole: leave out what the number is of.
@@ -89,7 +89,7 @@ def remark_on(tables: Sequence[Table]) -> str:
     return f"Values in nats are estimates: an InfoNCE or Donsker-Varadhan value from n samples cannot exceed about log n{here}."
 
 
-def _is_estimate(table: Table) -> bool:
+def _is_estimate(table: Table | Family) -> bool:
     return table.metric is not None and table.metric.unit == "nats"
 
 
@@ -119,9 +119,7 @@ def labels_of(rows: Iterable[Row | FamilyRow]) -> list[str]:
 
 def told_apart(tables: Sequence[Table | Family]) -> dict[str, str]:
     """By id: what tells those of the same evaluator, feature and metric apart, as " (row_normalise=true)", else nothing."""
-    titles = {
-        table.id: (table.evaluator.name, table.feature, table.metric and (table.metric.name, table.metric.of)) for table in tables
-    }
+    titles = {table.id: (table.evaluator.name, table.feature, metric_title(table)) for table in tables}
     settings = {table.id: _setting_values(table) for table in tables}
     words: dict[str, str] = {}
     for table, values in settings.items():

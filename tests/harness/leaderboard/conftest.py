@@ -25,7 +25,7 @@ def build_record(
     seed=0, status="ok", attempt=1, created="2026-01-01T00:00:00Z", metrics=None, std=None, over=None, n=None, epochs=300,
     budget="paper", tuning="paper", reference=False, supervised=False, trusted_first=False, distribution="infomax-harness",
     method_options=None, objective_options=None, evaluator_options=None, data_options=None, probe_data=None,
-    content_sha256=DIGEST, recipe_sha256=DIGEST,
+    content_sha256=DIGEST, recipe_sha256=DIGEST, model=None,
 ):  # fmt: skip
     identity = r.Identity(
         method=component(method, method_options, distribution),
@@ -77,7 +77,7 @@ def build_record(
             deterministic=True,
         ),
         source=(r.Origin(distribution="infomax-harness", version="0.1.0"),),
-        artifacts=r.Artifacts(),
+        artifacts=r.Artifacts(checkpoint_sha256=model),
         passed={},
         error=None if ok else r.Failure(type="RuntimeError", message="it broke"),
     )

@@ -117,8 +117,8 @@ def test_a_row_without_a_value_has_no_training_time(make_record):
     assert only_row([make_record(None, status="failed")]).train_s is None
 
 
-def of_model(record, letter):
-    return msgspec.structs.replace(record, artifacts=msgspec.structs.replace(record.artifacts, checkpoint_sha256=letter * 64))
+A, B, C = ("a" * 64, "b" * 64, "c" * 64)
+"""Digests of models."""
 
 
 def trainings(records):
@@ -126,9 +126,9 @@ def trainings(records):
 
 
 def test_a_row_says_that_evaluators_judged_different_trainings_of_one_seed(make_record):
-    anew = of_model(make_record(70.0, evaluator="svm"), "b")
-    other = of_model(make_record(60.0, method="gmi"), "c")
-    assert trainings([of_model(make_record(80.0), "a"), anew, other]) == {
+    anew = make_record(70.0, evaluator="svm", model=B)
+    other = make_record(60.0, method="gmi", model=C)
+    assert trainings([make_record(80.0, model=A), anew, other]) == {
         ("logistic", "dgi"): 2,
         ("svm", "dgi"): 2,
         ("logistic", "gmi"): 1,
@@ -136,15 +136,13 @@ def test_a_row_says_that_evaluators_judged_different_trainings_of_one_seed(make_
 
 
 def test_seeds_are_different_models_of_one_training_each(make_record):
-    records = [
-        of_model(make_record(80.0, seed=seed, evaluator=name), "ab"[seed]) for seed in (0, 1) for name in ("logistic", "svm")
-    ]
+    records = [make_record(80.0, seed=seed, evaluator=name, model=(A, B)[seed]) for seed in (0, 1) for name in ("logistic", "svm")]
     assert set(trainings(records).values()) == {1}
 
 
 def test_a_training_that_no_longer_counts_is_not_counted(make_record):
-    first = [of_model(make_record(80.0, evaluator=name), "a") for name in ("logistic", "svm")]
-    again = [of_model(make_record(80.0, evaluator=name, attempt=2), "b") for name in ("logistic", "svm")]
+    first = [make_record(80.0, evaluator=name, model=A) for name in ("logistic", "svm")]
+    again = [make_record(80.0, evaluator=name, attempt=2, model=B) for name in ("logistic", "svm")]
     assert set(trainings([*first, *again]).values()) == {1}
     assert set(trainings([*first, again[0]]).values()) == {2}
 

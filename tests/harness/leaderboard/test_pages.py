@@ -281,16 +281,8 @@ def test_a_row_that_was_not_reproduced_says_by_how_much(make_record):
 
 
 def test_a_row_of_which_evaluators_judged_different_trainings_says_so(make_record):
-    def of_model(record, letter):
-        return msgspec.structs.replace(record, artifacts=msgspec.structs.replace(record.artifacts, checkpoint_sha256=letter * 64))
-
-    page = shown(
-        [
-            of_model(make_record(81.0, seed=seed, evaluator=name), "ab"[name == "svm"])
-            for name in ("logistic", "svm")
-            for seed in range(3)
-        ]
-    )
+    models = {"logistic": "a" * 64, "svm": "b" * 64}
+    page = shown([make_record(81.0, seed=seed, evaluator=name, model=model) for name, model in models.items() for seed in range(3)])
     assert line(page, "dgi")[-1] == "other evaluators judged other trainings of it"
 
 
