@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from harness.errors import HarnessError
 from harness.ledger.records import Metric, Record
+from harness.names import after_number
 
 if TYPE_CHECKING:
     import pandas
@@ -126,6 +127,5 @@ def _line(record: Record) -> str:
         message = record.error.message if record.error else ""
         return cell + record.status + (f", {textwrap.shorten(message, 100, placeholder='...')}" if message else "")
     shown = record.primary or record.metrics[0]
-    unit = "" if shown.unit == "1" else f" {shown.unit}"
     spread = "" if shown.std is None else f" ± {shown.std:.2g} over {shown.n} {shown.over or ''}".rstrip()
-    return cell + f"{shown.name} {shown.value:.4g}{unit}{spread}"
+    return cell + f"{shown.name} {shown.value:.4g}{after_number(shown.unit)}{spread}"
