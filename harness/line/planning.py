@@ -171,18 +171,20 @@ class _Draft:
         trusted_first = check_pins(self.data.spec, self.locked_hashes, trust_first=self.trust_first)
         judged = self._judged(method, encoder, features, compared)
         parts = {"method": method, "encoder": encoder, "objective": objective, "data": self.data, "protocol": self.protocol}
+        cells = tuple(_cell(evaluator, feature, self.request.budget, self.typed) for feature, evaluator in judged)
+        training, data = self._training(objective.spec, chosen.train), self._data_identity(chosen.data)
         return [
             PlannedRun(
                 identity=RunIdentity(
                     method=_component(method, Options()),
                     encoder=_component(encoder, chosen.encoder),
                     objective=_component(objective, chosen.objective),
-                    training=self._training(objective.spec, chosen.train),
-                    data=self._data_identity(chosen.data),
+                    training=training,
+                    data=data,
                     protocol=ProtocolIdentity(id=self.protocol.spec.name, version=self.protocol.spec.version),
                     seed=seed,
                 ),
-                cells=tuple(_cell(evaluator, feature, self.request.budget, self.typed) for feature, evaluator in judged),
+                cells=cells,
                 parts={part: entry.full_name for part, entry in parts.items()},
                 budget=self.request.budget,
                 reference=method.spec.reference != "none",
