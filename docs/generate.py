@@ -11,6 +11,7 @@ import math
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -104,12 +105,11 @@ def by_data(data: Sequence[str], evaluator: str, metric: str, columns: dict[str,
     lines = [f"| data set | {' | '.join(columns)} |", "|--|" + "--:|" * len(columns)]
     for name in data:
         rows = [found for found in _measured_rows(name, evaluator) if found[0]["metric"]["name"] == metric]
-        cells = []
-        for method, options in columns.values():
-            cells.append("")
-            for table, row in rows:
-                if row["method"] == method and options.items() <= table["evaluator"]["options"].items():
-                    cells[-1] = f"{_beside_published(row)}, {row['seeds']}"
+        found = [
+            [row for table, row in rows if row["method"] == method and options.items() <= table["evaluator"]["options"].items()]
+            for method, options in columns.values()
+        ]
+        cells = [f"{_beside_published(these[-1])}, {these[-1]['seeds']}" if these else "" for these in found]
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -134,9 +134,15 @@ def estimates(data: Sequence[str], evaluator: str, metric: str, heading: str) ->
 
 def _measured_rows(data: str, evaluator: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """The leaderboard's rows with a value under an evaluator on a data set, each with its table."""
-    for table in json.loads((DOCS.parent / "leaderboard" / "board.json").read_bytes())["tables"]:
+    for table in _board()["tables"]:
         if (table["data"]["name"], table["evaluator"]["name"]) == (data, evaluator):
             yield from ((table, row) for row in table["rows"] if row["mean"] is not None)
+
+
+@cache
+def _board() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((DOCS.parent / "leaderboard" / "board.json").read_bytes())
+    return found
 
 
 def _spread(row: dict[str, Any], largest: float = math.inf) -> str:
