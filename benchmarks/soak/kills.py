@@ -46,9 +46,15 @@ def start(folder: Path, request: list[str]) -> subprocess.Popen[bytes]:
 
 
 def results(folder: Path) -> dict[str, Any]:
-    """What a finished request leaves that must not depend on interruptions: records, models, features, loss curves."""
+    """What a finished request leaves that must not depend on interruptions: records, models, features, loss curves.
+
+    Not temporary files, which every reader passes over: a kill between a record's naming and the removal of its temporary name
+    leaves both names.
+    """
     found: dict[str, Any] = {}
     for path in sorted((folder / "runs").rglob("*")):
+        if path.name.startswith(TEMPORARY_PREFIX):
+            continue
         name = path.relative_to(folder / "runs").as_posix()
         if name.startswith("records/") and path.suffix == ".json":
             record = json.loads(path.read_bytes())

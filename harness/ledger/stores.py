@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from harness.errors import RecordError, StorageError
 from harness.ledger.records import Identity, Record, decode_record, encode_record
-from harness.ledger.whole_files import create_whole, require_writable
+from harness.ledger.whole_files import create_whole, remove_stale, require_writable
 from harness.names import slug
 
 _LOG = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ class FolderStore:
         Raises StorageError if it cannot be written, RecordError if it is not valid (then nothing is written).
         """
         place = self.folder / _place(record.identity)
+        remove_stale(place)  # what a killed process was writing
         attempt = max((number for _, number in self._files(place, record.id)), default=0)
         while True:
             attempt += 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 
 from harness.errors import RecordError, StorageError
+from harness.ledger import whole_files
 from harness.ledger.records import Record, decode_record, encode_record
 from harness.ledger.stores import FolderStore, record_path
 from harness.ledger.whole_files import TEMPORARY_PREFIX
@@ -192,6 +194,17 @@ def test_files_of_others_and_temporary_files_are_passed_over(store, make_record)
         (store.folder / "cora" / "dgi" / name).write_bytes(b"x")
     (store.folder / "README.md").write_bytes(b"x")
     assert store.read() == ([record], [])
+
+
+def test_what_a_killed_process_was_writing_goes_with_the_next_record(store, make_record, monkeypatch):
+    with monkeypatch.context() as killed:
+        killed.setattr(whole_files, "_discard", lambda path: None)  # as by a kill between the two names of a record
+        killed.setattr(os, "getpid", lambda: 2**31)  # of no living process
+        store.add(make_record())
+    place = store.folder / "cora" / "dgi"
+    assert [path.name.startswith(TEMPORARY_PREFIX) for path in sorted(place.iterdir())] == [True, False]
+    store.add(make_record())
+    assert sorted(path.suffixes for path in place.iterdir()) == [[".1", ".json"], [".2", ".json"]]
 
 
 # -------------------------------------------------------------------------------------------------- many processes
