@@ -96,7 +96,7 @@ def run(
         trust_first=trust_first,
         command="harness.run(...)",
     )
-    planned = plan_request(request, catalog, trust_first=trust_first)
+    planned = plan_requests([request], catalog, trust_first=trust_first)
     return _records(execute(pending(planned, settings, again=rerun), catalog, plugins, settings))
 
 
@@ -233,13 +233,16 @@ def from_graph(
 # ----------------------------------------------------------------------------------- shared with the command line
 
 
-def plan_request(request: Request, catalog: Catalog, *, trust_first: bool = False, fetch: bool = True) -> Plan:
+def plan_requests(requests: Sequence[Request], catalog: Catalog, *, trust_first: bool = False, fetch: bool = True) -> Plan:
     """Plan with the hashes that this user has trusted before (or, with `trust_first`, trusts now).
 
     :param fetch: whether files may be fetched for their hashes; without it they are planned as not known yet.
     """
-    locked = hashes_for(request.data, catalog, trust_first=trust_first and fetch)
-    return plan(request, catalog, locked_hashes=locked, trust_first=trust_first)
+    plans = []
+    for request in requests:
+        locked = hashes_for(request.data, catalog, trust_first=trust_first and fetch)
+        plans.append(plan(request, catalog, locked_hashes=locked, trust_first=trust_first))
+    return Plan.of_all(plans)
 
 
 def plan_old_run(

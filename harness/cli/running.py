@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from harness.cli.printing import print_json
 from harness.contracts.specs import BUDGETS
@@ -108,26 +107,16 @@ def run(
     as_json: bool,
 ) -> int:
     """Train, judge and record. What is recorded already is not computed again; an interrupted run continues."""
-    from harness.api import installed, plan_request
+    from harness.api import installed, plan_requests
     from harness.cli.plans import announce, show_plan
     from harness.execution import Settings, pending
-    from harness.ledger.runs import Plan
     from harness.line.planning import Request
     from harness.line.suites import plan_suite, read_suite
 
-    _, catalog = installed()
-    settings = Settings(
-        out=out,
-        store=store,
-        device=device,
-        threads=threads,
-        rerun=rerun,
-        trust_first=trust_first,
-        checkpoint_every_s=checkpoint_every,
-        command=command_line(),
-    )
     if seed is not None and seeds is not None:
         raise click.UsageError("Give either --seed (that one) or --seeds (how many), not both.")
+    _, catalog = installed()
+    free_data = False
     if suite is not None:
         _refuse_with_suite(
             {
@@ -141,7 +130,7 @@ def run(
             }
         )
         declared = read_suite(suite, catalog)
-        settings = msgspec.structs.replace(settings, free_data=declared.free_data)
+        free_data = declared.free_data
         requests = plan_suite(declared, seed=seed, seeds=seeds, budget=budget, evaluators=evaluators, references=references)
     else:
         if method is None or data is None:
@@ -162,13 +151,20 @@ def run(
                 references=references,
             )
         ]
-    plans = [plan_request(request, catalog, trust_first=trust_first, fetch=not dry_run) for request in requests]
-    planned = Plan(
-        runs=tuple({run.identity.sha256 + repr(run.cells): run for each in plans for run in each.runs}.values()),
-        left_out=tuple(dict.fromkeys(reason for each in plans for reason in each.left_out)),
-    )
+    planned = plan_requests(requests, catalog, trust_first=trust_first, fetch=not dry_run)
     for reason in planned.left_out:
         click.echo(f"Left out: {reason}", err=True)
+    settings = Settings(
+        out=out,
+        store=store,
+        device=device,
+        threads=threads,
+        rerun=rerun,
+        trust_first=trust_first,
+        free_data=free_data,
+        checkpoint_every_s=checkpoint_every,
+        command=command_line(),
+    )
     work = pending(planned, settings, again=rerun)
     if dry_run:
         show_plan(work, as_json=as_json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -58,7 +58,7 @@ class PlannedRun(Struct, frozen=True, kw_only=True):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """All runs of a request, the compared ones first."""
+    """All runs of one or more requests, of each the compared ones first."""
 
     runs: tuple[PlannedRun, ...]
     left_out: tuple[str, ...] = ()
@@ -68,6 +68,15 @@ class Plan(Struct, frozen=True, kw_only=True):
     def cells(self) -> list[tuple[PlannedRun, Cell]]:
         """Every cell with its run."""
         return [(run, cell) for run in self.runs for cell in run.cells]
+
+    @classmethod
+    def of_all(cls, plans: Sequence[Plan]) -> Plan:
+        """One plan of many, in their order; a run and a reason that several have stand in it once."""
+        runs = {(run.identity.sha256, repr(run.cells)): run for plan in plans for run in plan.runs}
+        return cls(
+            runs=tuple(runs.values()),
+            left_out=tuple(dict.fromkeys(reason for plan in plans for reason in plan.left_out)),
+        )
 
 
 def read_run(folder: Path) -> PlannedRun:

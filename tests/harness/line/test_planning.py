@@ -14,7 +14,7 @@ from harness.contracts.training import TrainOptions
 from harness.errors import AmbiguousNameError, OptionError, UnfitError, UnknownNameError, UnpinnedDataError, UsageError
 from harness.ledger.identity import canonical_json
 from harness.ledger.records import RunIdentity
-from harness.ledger.runs import read_run
+from harness.ledger.runs import Plan, read_run
 from harness.line.planning import data_options, plan_evaluation, recipe_sha256
 
 
@@ -345,6 +345,17 @@ def test_an_evaluator_that_reads_one_feature_alone_is_refused_another(toy):
     assert [cell.feature for cell in reading.first(evaluators=("spread",), features=("hidden",)).cells] == ["hidden"]
     with pytest.raises(UnfitError, match="Evaluator spread cannot judge feature y: it reads hidden"):
         reading.plan(evaluators=("spread",), features=("y",))
+
+
+def test_of_many_requests_a_run_and_a_reason_that_they_share_stand_once_in_the_plan(toy):
+    one, other = toy.plan(evaluators=("centroid",)), toy.plan(evaluators=("centroid",), seeds=(0, 1))
+    assert len(one.runs) == 4
+    both = Plan.of_all([one, other])
+    assert both.runs[:4] == one.runs
+    assert both.runs[4:] == tuple(run for run in other.runs if run not in one.runs)
+    assert len(both.runs) == len(other.runs)
+    left_out = replace(one, left_out=("raw: why",))
+    assert Plan.of_all([left_out, left_out]) == left_out
 
 
 def test_an_evaluator_with_nothing_to_say_of_a_constant_leaves_out_that_reference_row(toy):
