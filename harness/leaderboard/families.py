@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
+import msgspec
+
 from harness.contracts.specs import PublishedNumber
 from harness.leaderboard.tables import Family, FamilyRow, Member, Published, Quantity, Row, Table, quantity_order
 from harness.ledger.identity import canonical_json, sha256_of
@@ -97,12 +99,15 @@ def _family(tables: Sequence[Table], numbers: Sequence[PublishedNumber]) -> Fami
         for number in numbers
         if number.evaluator == one.evaluator.name and number.data.startswith(_prefix(one) + ":") and not number.data.endswith(ALL)
     }
+    of_this = {number.data for number in numbers if number.data in averaged and dict(number.of) == dict(one.metric.of)}
+    over = len(of_this) or None
     rows: dict[str, dict[str, Row]] = defaultdict(dict)
     for table in tables:
         for row in table.rows:
             rows[row.recipe][table.data.name] = row
-    ours = [_row(found, whole, averaged) for found in rows.values()]
+    ours = [_row(found, whole, averaged, over) for found in rows.values()]
     methods = {row.method for row in ours}
+    theirs = _published_only(tables, whole, methods, over)
     direction = one.metric.higher_is_better
     return Family(
         id="-".join([slug(_prefix(one)), slug(one.evaluator.name), slug(one.metric.name), sha256_of(_setting(one))[:8]]),
@@ -113,20 +118,21 @@ def _family(tables: Sequence[Table], numbers: Sequence[PublishedNumber]) -> Fami
         feature=one.feature,
         metric=one.metric,
         data=tuple(table.data.name for table in tables),
-        rows=_best_first([*ours, *_published_only(tables, whole, methods)], direction),
+        rows=_best_first([*ours, *theirs], direction),
     )
 
 
-def _row(found: Mapping[str, Row], whole: Iterable[PublishedNumber], averaged: Set[str]) -> FamilyRow:
+def _row(found: Mapping[str, Row], whole: Iterable[PublishedNumber], averaged: Set[str], over: int | None) -> FamilyRow:
     """One recipe's row out of its rows by data set.
 
     :param averaged: the data sets that have published numbers of their own: a mean over fewer of them is not compared with the
         published one.
+    :param over: how many of these have one of this very metric.
     """
     one = next(iter(found.values()))
-    means = [row.mean for row in found.values() if row.mean is not None]
-    mean = statistics.fmean(means) if means else None
-    compared = mean if averaged <= {name for name, row in found.items() if row.mean is not None} else None
+    judged = {name: row for name, row in found.items() if row.mean is not None}
+    mean = statistics.fmean(row.mean for row in judged.values() if row.mean is not None) if judged else None
+    compared = mean if averaged <= judged.keys() else None
     return FamilyRow(
         recipe=one.recipe,
         method=one.method,
@@ -138,12 +144,24 @@ def _row(found: Mapping[str, Row], whole: Iterable[PublishedNumber], averaged: S
             name: Member(mean=row.mean, sd=row.sd, seeds=row.seeds, published=row.published) for name, row in sorted(found.items())
         },
         mean=mean,
-        count=len(means),
+        count=len(judged),
         published=tuple(beside(number, compared) for number in whole if number.method == one.method),
+        published_over=over,
+        published_here=_mean_of_published([row.published for row in judged.values()], mean),
     )
 
 
-def _published_only(tables: Sequence[Table], whole: Sequence[PublishedNumber], ours: set[str]) -> list[FamilyRow]:
+def _mean_of_published(members: Sequence[tuple[Published, ...]], mean: float | None) -> Published | None:
+    """The mean of the published numbers of some data sets beside our `mean` over the same."""
+    numbers = [published[0] for published in members if len(published) == 1]
+    kinds = {(number.source, number.distance, number.note) for number in numbers}
+    if len(numbers) < len(members) or len(kinds) != 1:
+        return None
+    value = statistics.fmean(number.value for number in numbers)
+    return msgspec.structs.replace(numbers[0], value=value, std=None, difference=None if mean is None else mean - value)
+
+
+def _published_only(tables: Sequence[Table], whole: Sequence[PublishedNumber], ours: Set[str], over: int | None) -> list[FamilyRow]:
     """A row for each method that has published numbers alone."""
     members: dict[str, dict[str, Member]] = defaultdict(dict)
     for table in tables:
@@ -165,6 +183,10 @@ def _published_only(tables: Sequence[Table], whole: Sequence[PublishedNumber], o
             mean=None,
             count=0,
             published=tuple(beside(number, None) for number in whole if number.method == method),
+            published_over=over,
+            published_here=_mean_of_published(
+                [found[table.data.name].published if table.data.name in found else () for table in tables], None
+            ),
         )
         for method, found in sorted(members.items())
     ]

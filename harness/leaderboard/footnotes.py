@@ -27,10 +27,14 @@ class Footnotes:
         return tuple(Source(n, source, DISTANCES[distance], note) for (source, distance, note), n in self.numbers.items())
 
 
-def published_text(number: Published, decimals: int, sources: Footnotes) -> PublishedText:
-    """A published number beside ours."""
+def published_text(number: Published, decimals: int, sources: Footnotes, over: str = "") -> PublishedText:
+    """A published number beside ours.
+
+    :param over: of a mean, what it is over.
+    """
+    spread = "" if number.std is None else f" ± {number_text(number.std, decimals)}"
     return PublishedText(
-        value=number_text(number.value, decimals) + ("" if number.std is None else f" ± {number_text(number.std, decimals)}"),
+        value=number_text(number.value, decimals) + spread + (f" over {over}" if over else ""),
         difference="" if number.difference is None else number_text(number.difference, decimals, sign=True),
         distance="" if number.distance == "same" else number.distance,
         source=sources.number(number),

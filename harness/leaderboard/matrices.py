@@ -157,4 +157,10 @@ def _member(member: Member | None, decimals: int, sources: Footnotes) -> CellTex
 def _family_mean(row: FamilyRow, members: int, decimals: int, sources: Footnotes) -> CellText:
     missing = f", {row.count} of {members}" if row.count < members else ""
     value = "" if row.mean is None else number_text(row.mean, decimals) + missing
-    return CellText(value, tuple(published_text(number, decimals, sources) for number in row.published))
+    here = row.count or members
+    if row.published_over is None or row.published_over <= here:
+        return CellText(value, tuple(published_text(number, decimals, sources) for number in row.published))
+    published = [published_text(number, decimals, sources, str(row.published_over)) for number in row.published]
+    if row.published_here is not None:
+        published.insert(0, published_text(row.published_here, decimals, sources, f"the same {here}"))
+    return CellText(value, tuple(published))

@@ -10,7 +10,7 @@ from msgspec import Struct
 from harness.ledger.identity import canonical_json
 from harness.ledger.records import Component, DataIdentity, ProtocolIdentity, Spread, Status
 
-BOARD_SCHEMA = 4
+BOARD_SCHEMA = 5
 """Raised when the layout below, and so `board.json`, changes."""
 
 Unranked = Literal["reference", "supervised", "no direction", "no value", "few seeds"]
@@ -167,6 +167,11 @@ class FamilyRow(_Part, frozen=True, kw_only=True):
     """How many those are."""
     published: tuple[Published, ...]
     """Of the family as a whole."""
+    published_over: int | None
+    """How many data sets those are over: as many as have published numbers of their own; None where none has."""
+    published_here: Published | None
+    """The mean of the published numbers of the very data sets that `mean` is over (those of the family, without a value of ours);
+    None where one of them has none, or where they are of several sources."""
 
 
 class Family(_Part, frozen=True, kw_only=True):

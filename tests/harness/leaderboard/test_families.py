@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from msgspec.structs import replace
 
 from harness import PublishedNumber
 from harness.leaderboard.board import build_board
@@ -52,6 +53,13 @@ def by_method(family):
     return {row.method: row for row in family.rows}
 
 
+def mean_line(records, *published):
+    """The line of the mean on the page of a board with one family."""
+    markdown = render_pages(build_board(records, published))["README.md"].decode()
+    (line,) = [line for line in markdown.splitlines() if line.startswith("| mean over ")]
+    return line
+
+
 def test_a_family_has_a_table_only_where_a_number_for_all_of_it_is_published(game):
     records = game("pong", [0.8]) + game("boxing", [0.6])
     assert families(records, number("st-dim", "atari:pong", 0.81)) == ()
@@ -95,11 +103,36 @@ def test_a_mean_over_fewer_data_sets_than_the_published_one_is_not_compared_with
     assert row.published[0].difference == pytest.approx(0.02)
 
 
+def test_it_is_compared_with_the_mean_of_the_published_numbers_of_the_same_data_sets(game):
+    numbers = {"pong": 0.9, "boxing": 0.5, "qbert": 0.1}
+    published = [WHOLE, *(number("st-dim", f"atari:{name}", value, note="by game") for name, value in numbers.items())]
+    two = game("pong", [0.8]) + game("boxing", [0.5])
+    (row,) = families(two, *published)[0].rows
+    here = row.published_here
+    assert (here.value, here.difference, here.note) == (pytest.approx(0.7), pytest.approx(-0.05), "by game")
+    assert row.published_over == 3
+    line = mean_line(two, *published)
+    assert "| 0.6500; published 0.7000 over the same 2 " in line
+    assert "; published 0.6800 over 3 " in line
+    line = mean_line(two + game("qbert", [0.2]), *published)
+    assert line.startswith("| mean over 3 | 0.5000; published 0.6800 ")
+    assert line.count("published") == 1
+
+
+def test_there_is_no_such_mean_where_one_of_them_has_no_published_number_or_the_sources_differ(game):
+    records = game("pong", [0.8]) + game("boxing", [0.6])
+    pong, boxing = number("st-dim", "atari:pong", 0.9), number("st-dim", "atari:boxing", 0.5)
+    for published in ([pong], [pong, boxing, number("st-dim", "atari:boxing", 0.4)], [pong, replace(boxing, source="another")]):
+        assert families(records, WHOLE, *published)[0].rows[0].published_here is None
+    assert families(records, WHOLE, pong, boxing)[0].rows[0].published_here.value == pytest.approx(0.7)
+
+
 def test_methods_that_are_published_only_have_a_column(game):
     published = [WHOLE, number("cpc", "atari:*", 0.61), number("cpc", "atari:pong", 0.71)]
     rows = by_method(families(game("pong", [0.8]), *published)[0])
     assert (rows["cpc"].mean, rows["cpc"].recipe, rows["cpc"].published[0].value) == (None, "", 0.61)
     assert rows["cpc"].members["atari:pong"].published[0].value == 0.71
+    assert (rows["cpc"].published_here.value, rows["cpc"].published_here.difference) == (0.71, None)
 
 
 def test_categories_are_families_of_their_own(game):
@@ -164,7 +197,8 @@ def test_the_pages_show_every_data_set_and_how_many_are_in_a_mean(game):
     pages = render_pages(build_board(records, [WHOLE, number("cpc", "atari:*", 0.61)]))
     markdown = pages["README.md"].decode()
     assert "## atari:&#42;" in markdown
-    (mean,) = [line for line in markdown.splitlines() if line.startswith("| mean over 2 ")]
+    mean = mean_line(records, WHOLE, number("cpc", "atari:*", 0.61))
+    assert mean.startswith("| mean over 2 ")
     assert "0.7000; published 0.6800" in mean
     assert "0.4000, 1 of 2" in mean
     assert "cpc (published only)" in markdown

@@ -171,7 +171,7 @@ def test_no_page_says_where_or_when_it_was_built(many):
 def test_the_json_is_versioned_and_sorted(many):
     content = render_pages(build_board(many))["board.json"]
     plain = json.loads(content)
-    assert plain["schema"] == 4
+    assert plain["schema"] == 5
     assert content == (json.dumps(plain, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
 
 
