@@ -59,7 +59,7 @@ def test_an_identity_is_the_same_in_another_process(make_record):
         "import sys, msgspec; from harness.ledger.records import Identity;"
         "print(msgspec.json.decode(sys.stdin.buffer.read(), type=Identity).sha256)"
     )
-    identity = make_record(options={"lr": 1e-3, "names": ["b", "a"]}).identity
+    identity = make_record(objective_options={"lr": 1e-3, "names": ["b", "a"]}).identity
     ran = subprocess.run(
         [sys.executable, "-c", script],
         input=msgspec.json.encode(identity),
@@ -77,7 +77,7 @@ def test_the_seed_changes_the_id_and_not_the_row(make_record):
 
 
 def test_an_option_changes_the_id_and_the_row(make_record):
-    first, second = make_record(options={"lr": 0.1}).identity, make_record(options={"lr": 0.2}).identity
+    first, second = make_record(objective_options={"lr": 0.1}).identity, make_record(objective_options={"lr": 0.2}).identity
     assert first.sha256 != second.sha256
     assert first.row_sha256 != second.row_sha256
 

@@ -29,7 +29,7 @@ def put(path, value):
 
 
 def test_a_record_survives_the_round_trip(make_record):
-    record = make_record(options={"lr": 0.001, "hidden": [512, 256]})
+    record = make_record(objective_options={"lr": 0.001, "hidden": [512, 256]})
     assert decode_record(encode_record(record)) == record
 
 

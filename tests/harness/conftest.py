@@ -1,4 +1,4 @@
-"""Valid records to make boards of."""
+"""Valid records, for stores and boards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def component(name, options=None, distribution="infomax-harness", version=1):
     return r.Component(name=name, distribution=distribution, spec_version=version, options=options or {})
 
 
-def metric(value, name="accuracy", unit="%", higher_is_better=True, primary=True, split="test", **more):
+def metric(value=80.0, name="accuracy", unit="%", higher_is_better=True, primary=True, split="test", **more):
     return r.Metric(name=name, value=value, unit=unit, higher_is_better=higher_is_better, primary=primary, split=split, **more)
 
 
