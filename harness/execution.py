@@ -21,7 +21,8 @@ from harness.errors import DataError, HarnessError, PluginError, UnfitError
 from harness.ledger.records import Record
 from harness.ledger.runs import Cell, Plan, PlannedRun
 from harness.ledger.stores import FolderStore
-from harness.line.planning import check_pins, data_options
+from harness.line.options import data_options
+from harness.line.planning import check_pins
 
 
 class Settings(Struct, frozen=True, kw_only=True):

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
 from harness.catalog.catalog import Catalog, Entry
 from harness.catalog.names import nearest
-from harness.contracts.options import Options, parse_assignment, resolve_options
+from harness.contracts.options import Options
 from harness.contracts.specs import (
-    BUDGETS,
     DataSetSpec,
     EncoderSpec,
     EvaluatorSpec,
@@ -31,14 +29,18 @@ from harness.ledger.identity import sha256_of
 from harness.ledger.records import Component, DataIdentity, ProtocolIdentity, RunIdentity, Training
 from harness.ledger.runs import Cell, Plan, PlannedRun
 from harness.line.fitting import check_cell, check_evaluator, check_method, encoder_of, why_not
+from harness.line.options import (
+    PARTS,
+    TypedOptions,
+    check_budget,
+    check_evaluator_options,
+    options_of_cell,
+    options_of_run,
+    shaped,
+    typed_options,
+)
 
 Precision = Literal["32", "bf16"]
-
-O = TypeVar("O", bound=Options)  # noqa: E741 (the field's usual one-letter type variable)
-PartLayer = Mapping[str, Mapping[str, Any]]
-
-PARTS = ("data", "encoder", "objective", "train")
-"""Parts of a run that take options; `evaluator.NAME` is the fifth."""
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -65,14 +67,14 @@ def plan(request: Request, catalog: Catalog, *, locked_hashes: Mapping[str, str]
     :param trust_first: plan data sets without a pin (their hashes must then be in `locked_hashes`).
     Raises UsageError (unknown names, unfit combinations, bad options) before anything is computed.
     """
-    _check_budget(request.budget)
+    check_budget(request.budget)
     data = catalog.dataset(request.data)
     method = catalog.method(request.method)
     protocol = _protocol(request, catalog, data)
-    typed = _typed_options(request.options)
-    data = _shaped(data, method, request.budget, typed)
+    typed = typed_options(request.options)
+    data = shaped(data, method, request.budget, typed)
     evaluators = _evaluators(request.evaluators or protocol.spec.evaluators, catalog)
-    _check_evaluator_options(typed, evaluators, catalog)
+    check_evaluator_options(typed, evaluators, catalog)
     draft = _Draft(request, catalog, data, protocol, evaluators, typed, locked_hashes or {}, trust_first)
 
     compared_encoder = encoder_of(method, data, request.encoder, catalog)
@@ -109,12 +111,12 @@ def plan_evaluation(
 ) -> PlannedRun:
     """The same run with other cells: these evaluators on these features (default: those it was planned with)."""
     entries = _evaluators(evaluators, catalog)
-    typed = _typed_options(options)
+    typed = typed_options(options)
     if foreign := [part for part in typed if part in PARTS]:
         raise OptionError(
             f"Option part {foreign[0]!r} belongs to the training, which is done; here only evaluator.NAME takes options."
         )
-    _check_evaluator_options(typed, entries, catalog)
+    check_evaluator_options(typed, entries, catalog)
     data, encoder = catalog.dataset(run.parts["data"]), catalog.encoder(run.parts["encoder"])
     offered = [feature.name for feature in encoder.spec.features]
     chosen = list(dict.fromkeys(features or [cell.feature for cell in run.cells]))
@@ -129,16 +131,6 @@ def plan_evaluation(
     return msgspec.structs.replace(run, cells=cells, passed={**run.passed, "options": [*run.passed.get("options", []), *options]})
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    """Options of the parts of a run."""
-
-    data: Options
-    encoder: Options
-    objective: Options
-    train: TrainOptions
-
-
 class _Draft:
     """What all runs of one request share."""
 
@@ -149,7 +141,7 @@ class _Draft:
         data: Entry[DataSetSpec],
         protocol: Entry[ProtocolSpec],
         evaluators: Sequence[Entry[EvaluatorSpec]],
-        typed: Mapping[str, Mapping[str, Any]],
+        typed: TypedOptions,
         locked_hashes: Mapping[str, str],
         trust_first: bool,
     ) -> None:
@@ -164,7 +156,16 @@ class _Draft:
         """The runs of one method, one per seed. `compared` is the method beside which a reference row stands."""
         objective = self.catalog.objective(method.spec.objective)
         check_method(method, encoder, objective, self.data, self.catalog)
-        chosen = self._options(method, encoder, objective, compared)
+        chosen = options_of_run(
+            method,
+            self.data,
+            encoder,
+            objective,
+            budget=self.request.budget,
+            typed=self.typed,
+            compared=compared,
+            encoder_asked=self.request.encoder is not None,
+        )
         if objective.spec.sampling:
             _check_batch_size(objective, encoder, chosen.train.batch_size)
         features = self._features(method.spec, encoder, compared)
@@ -195,30 +196,6 @@ class _Draft:
             for seed in dict.fromkeys(self.request.seeds)
         ]
 
-    def _options(
-        self,
-        method: Entry[MethodSpec],
-        encoder: Entry[EncoderSpec],
-        objective: Entry[ObjectiveSpec],
-        compared: Entry[MethodSpec] | None,
-    ) -> _Chosen:
-        """The options of all parts of a run, from its method's recipe and what was typed."""
-        layers = _layers(method.spec, self.data.spec, self.request.budget, default_budget=compared is not None)
-        # A reference row is given the compared method's data and encoder options, so that only the training differs.
-        shared = _layers(compared.spec, self.data.spec, self.request.budget) if compared else layers
-        same_encoder = compared is None or method.spec.encoders.get("*") == "*"
-        # A recipe's values for the data set, or for an encoder that is not its own, hold where the part has such an option.
-        shared_data = _where_known("data", self.data.spec.options, shared)
-        encoder_layers = shared if same_encoder else layers
-        if self.request.encoder is not None:
-            encoder_layers = _where_known("encoder", encoder.spec.options, encoder_layers)
-        return _Chosen(
-            data=self._resolve("data", self.data.spec.options, shared_data, True),
-            encoder=self._resolve("encoder", encoder.spec.options, encoder_layers, same_encoder),
-            objective=self._resolve("objective", objective.spec.options, layers, compared is None),
-            train=self._resolve("train", TrainOptions, layers, compared is None),
-        )
-
     def _training(self, objective: ObjectiveSpec, train: TrainOptions) -> Training:
         """How the run trains; what does not matter, since the objective reads no batches, is left out of its identity."""
         if not set(objective.sampling) & set(self.data.spec.sampling):
@@ -244,10 +221,6 @@ class _Draft:
             recipe_sha256=recipe_sha256(spec.recipe, self.locked_hashes),
             options=msgspec.to_builtins(options),
         )
-
-    def _resolve(self, part: str, options: type[O], layers: Sequence[PartLayer], typed: bool) -> O:
-        own = [layer[part] for layer in layers if part in layer]
-        return resolve_options(part, options, *own, self.typed.get(part, {}) if typed else {})
 
     def _features(self, method: MethodSpec, encoder: Entry[EncoderSpec], compared: Entry[MethodSpec] | None) -> tuple[str, ...]:
         offered = [feature.name for feature in encoder.spec.features]
@@ -293,11 +266,10 @@ def _evaluators(names: Iterable[str], catalog: Catalog) -> list[Entry[EvaluatorS
     return list({entry.full_name: entry for entry in (catalog.evaluator(name) for name in names)}.values())
 
 
-def _cell(evaluator: Entry[EvaluatorSpec], feature: str, budget: str, typed: Mapping[str, Mapping[str, Any]]) -> Cell:
-    part = f"evaluator.{evaluator.name}"
-    given = [typed.get(f"evaluator.{name}", {}) for name in (evaluator.name, evaluator.full_name)]
-    options = resolve_options(part, evaluator.spec.options, evaluator.spec.budgets.get(budget, {}), *given)
-    return Cell(part=evaluator.full_name, evaluator=_component(evaluator, options), feature=feature)
+def _cell(evaluator: Entry[EvaluatorSpec], feature: str, budget: str, typed: TypedOptions) -> Cell:
+    return Cell(
+        part=evaluator.full_name, evaluator=_component(evaluator, options_of_cell(evaluator, budget, typed)), feature=feature
+    )
 
 
 def check_pins(spec: DataSetSpec, locked_hashes: Mapping[str, str], *, trust_first: bool) -> bool:
@@ -326,41 +298,6 @@ def _check_batch_size(objective: Entry[ObjectiveSpec], encoder: Entry[EncoderSpe
         raise UnfitError(f"{why} and needs batches of {least} or more; train.batch_size is {batch_size}.")
 
 
-def _layers(method: MethodSpec, data: DataSetSpec, budget: str, default_budget: bool = False) -> list[PartLayer]:
-    """Option layers of a data set and a method's recipe on it, weakest first."""
-    if budget != "paper" and budget not in method.budgets and not default_budget and method.reference == "none":
-        offered = ", ".join(["paper", *(name for name in method.budgets if name != "paper")])
-        raise UnfitError(f"Method {method.name} has no budget {budget!r}; it has {offered}.")
-    own = [method.data_options.get(name, {}) for name in (data.track, data.name)]
-    own_budgets = [method.data_budgets.get(name, {}).get(budget, {}) for name in (data.track, data.name)]
-    return [{"data": data.budgets.get(budget, {})}, method.options, *own, method.budgets.get(budget, {}), *own_budgets]
-
-
-def data_options(data: DataSetSpec, budget: str, options: Sequence[str] = ()) -> Options:
-    """A data set's own options under a budget and values as typed. Raises UsageError where there is no such budget or option."""
-    _check_budget(budget)
-    typed = _typed_options(options)
-    if foreign := [part for part in typed if part != "data"]:
-        raise OptionError(f"Option part {foreign[0]!r} is none of a data set's; here only data.KEY=VALUE is taken.")
-    return resolve_options("data", data.options, data.budgets.get(budget, {}), typed.get("data", {}))
-
-
-def _shaped(
-    data: Entry[DataSetSpec], method: Entry[MethodSpec], budget: str, typed: Mapping[str, Mapping[str, Any]]
-) -> Entry[DataSetSpec]:
-    """The data set with the shape that its samples have under the options of this request."""
-    layers = _where_known("data", data.spec.options, _layers(method.spec, data.spec, budget))
-    options = resolve_options("data", data.spec.options, *(layer["data"] for layer in layers), typed.get("data", {}))
-    shape = data.spec.shape_under(options)
-    return data if shape == data.spec.shape else msgspec.structs.replace(data, spec=msgspec.structs.replace(data.spec, shape=shape))
-
-
-def _where_known(part: str, options: type[Options], layers: Sequence[PartLayer]) -> list[PartLayer]:
-    """The layers without the keys of `part` that its options class does not have."""
-    known = {field.name for field in msgspec.structs.fields(options)}
-    return [{part: {key: value for key, value in layer.get(part, {}).items() if key in known}} for layer in layers]
-
-
 def _protocol(request: Request, catalog: Catalog, data: Entry[DataSetSpec]) -> Entry[ProtocolSpec]:
     offered = data.spec.protocols
     if request.protocol is None:
@@ -369,36 +306,6 @@ def _protocol(request: Request, catalog: Catalog, data: Entry[DataSetSpec]) -> E
     if protocol.spec.name not in offered and protocol.full_name not in offered:
         raise UnfitError(f"Data set {data.name} is not judged under protocol {request.protocol}; it has {', '.join(offered)}.")
     return protocol
-
-
-def _typed_options(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
-    typed: dict[str, dict[str, Any]] = {}
-    for assignment in assignments:
-        part, key, value = parse_assignment(assignment)
-        if part not in PARTS and not part.startswith("evaluator."):
-            close = nearest(part, PARTS, count=1)
-            hint = f"did you mean {close[0]}?" if close else f"parts are {', '.join(PARTS)} and evaluator.NAME."
-            raise OptionError(f"Option {assignment!r} names no part of a run; {hint}")
-        typed.setdefault(part, {})[key] = value
-    return typed
-
-
-def _check_evaluator_options(
-    typed: Mapping[str, Mapping[str, Any]], evaluators: Sequence[Entry[EvaluatorSpec]], catalog: Catalog
-) -> None:
-    names = [name for evaluator in evaluators for name in (evaluator.name, evaluator.full_name)]
-    for part in typed:
-        name = part.removeprefix("evaluator.")
-        if part not in PARTS and name not in names:
-            catalog.evaluator(name)  # an unknown name is the better message
-            raise OptionError(
-                f"Option {part}.{next(iter(typed[part]))} is for an evaluator that is not used; add it to --evaluators."
-            )
-
-
-def _check_budget(budget: str) -> None:
-    if budget not in BUDGETS:
-        raise UnknownNameError("budget", budget, nearest(budget, BUDGETS), BUDGETS)
 
 
 def _component(entry: Entry[Spec], options: Options) -> Component:
