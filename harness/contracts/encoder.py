@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from harness.errors import UnfitError
+
 
 class Encoder(nn.Module, ABC):
     """A network that turns a batch into named features.
@@ -27,3 +29,17 @@ class Encoder(nn.Module, ABC):
 
         "y" is taken before any output nonlinearity.
         """
+
+    def shape_of(self, feature: str, *axes: str) -> tuple[int, ...]:
+        """Shape of a feature that an objective builds upon, for one sample.
+
+            channels, height, width = encoder.shape_of("local", "C", "H", "W")
+
+        :param axes: names of the axes that it must have.
+        Raises UnfitError for an encoder without such a feature.
+        """
+        shape = self.feature_shapes.get(feature)
+        if shape is None or len(shape) != len(axes):
+            offered = ", ".join(f'"{name}" {list(form)}' for name, form in self.feature_shapes.items())
+            raise UnfitError(f'An encoder with a feature "{feature}" [{", ".join(axes)}] is needed; this one offers {offered}.')
+        return shape

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from harness import Encoder, UnfitError, bounds
+from harness import bounds
 
 
 def places(local: Tensor) -> Tensor:
@@ -34,23 +34,3 @@ def recognised(predicted: Tensor, latents: Tensor) -> Tensor:
     """The cross-entropy, in nats, of recognising each of the latents [M, D] from its own prediction [M, D] by inner products."""
     with torch.autocast(predicted.device.type, enabled=False):  # scores are too large for the 8 bits of bf16
         return cross_entropy(predicted.float() @ latents.float().T)
-
-
-def latent_size(encoder: Encoder) -> int:
-    """D of the feature "y" [D]. Raises UnfitError for an encoder without such a vector."""
-    shape = encoder.feature_shapes.get("y", ())
-    if len(shape) != 1:
-        raise UnfitError(f'The objectives on frames need an encoder with a vector "y" [D]; this one offers {_offered(encoder)}.')
-    return shape[0]
-
-
-def local_channels(encoder: Encoder) -> int:
-    """C of the feature "local" [C, H, W]. Raises UnfitError for an encoder without such a map."""
-    shape = encoder.feature_shapes.get("local", ())
-    if len(shape) != 3:
-        raise UnfitError(f'ST-DIM needs an encoder with a feature map "local" [C, H, W]; this one offers {_offered(encoder)}.')
-    return shape[0]
-
-
-def _offered(encoder: Encoder) -> str:
-    return ", ".join(f"{name} {list(shape)}" for name, shape in encoder.feature_shapes.items())

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from harness import Encoder, Objective, ObjectiveContext, Phase, Sequences, Step
-from harness_atari.contrast import latent_size, recognised
+from harness_atari.contrast import recognised
 from harness_atari.spec_objectives import CPCOptions
 
 
@@ -28,7 +28,7 @@ class ContrastivePredictiveCoding(Objective):
     def __init__(self, encoder: Encoder, options: CPCOptions) -> None:
         super().__init__(encoder, sampling=Sequences(length=options.sequence_length, stride=options.stride))
         self.options = options
-        latent = latent_size(encoder)
+        (latent,) = encoder.shape_of("y", "D")
         self.steps = range(1, options.sequence_length, options.predict_every)
         self.gru = nn.GRU(latent, options.gru_size, options.gru_layers, batch_first=True)
         self.predict = nn.ModuleList(nn.Linear(options.gru_size, latent) for _ in self.steps)

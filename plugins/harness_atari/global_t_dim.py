@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from harness import Encoder, Objective, ObjectiveContext, Phase, Step, TimePairs
-from harness_atari.contrast import latent_size, recognised
+from harness_atari.contrast import recognised
 from harness_atari.spec_objectives import GlobalTDIMOptions
 
 
@@ -23,7 +23,7 @@ class GlobalTemporalDIM(Objective):
     def __init__(self, encoder: Encoder, options: GlobalTDIMOptions) -> None:
         super().__init__(encoder, sampling=TimePairs(offset=options.offset))
         self.options = options
-        latent = latent_size(encoder)
+        (latent,) = encoder.shape_of("y", "D")
         self.predict = nn.Linear(latent, latent)
 
     def phases(self) -> Sequence[Phase]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from harness import Encoder, Objective, ObjectiveContext, Phase, Step, TimePairs, jsd_loss
-from harness_atari.contrast import latent_size, local_channels, places
+from harness_atari.contrast import places
 from harness_atari.spec_objectives import JSDSTDIMOptions
 
 
@@ -39,7 +39,7 @@ class JensenShannonSTDIM(Objective):
     def __init__(self, encoder: Encoder, options: JSDSTDIMOptions) -> None:
         super().__init__(encoder, sampling=TimePairs(offset=options.offset, other=True))
         self.options = options
-        latent, channels = latent_size(encoder), local_channels(encoder)
+        (latent,), (channels, _, _) = encoder.shape_of("y", "D"), encoder.shape_of("local", "C", "H", "W")
         self.from_global, self.from_local = BilinearScore(latent, channels), BilinearScore(channels, channels)
 
     def phases(self) -> Sequence[Phase]:

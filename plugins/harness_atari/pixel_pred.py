@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness import Encoder, Images, Objective, ObjectiveContext, Phase, PluginError, Step, TimePairs
-from harness_atari.contrast import latent_size
 from harness_atari.spec_objectives import PixelPredOptions
 
 
@@ -24,7 +23,7 @@ class PixelPrediction(Objective):
     def __init__(self, encoder: Encoder, decoder: nn.Module, options: PixelPredOptions) -> None:
         super().__init__(encoder, sampling=TimePairs(offset=options.offset))
         self.options = options
-        latent = latent_size(encoder)
+        (latent,) = encoder.shape_of("y", "D")
         self.advance = nn.Linear(latent, latent)
         self.decoder = decoder
 
@@ -49,7 +48,7 @@ def build(encoder: Encoder, context: ObjectiveContext, options: PixelPredOptions
 
     Raises UnfitError for an encoder without a vector "y", PluginError when the core hands over no decoder.
     """
-    latent_size(encoder)
+    encoder.shape_of("y", "D")
     if context.decoder is None:
         raise PluginError("harness_atari", "pixel-pred needs the encoder's mirror decoder.")
     return PixelPrediction(encoder, context.decoder(generator, options.decoder_scale), options)

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from harness import Encoder, Items, Objective, ObjectiveContext, Phase, Step, TimePairs
-from harness_atari.contrast import cross_entropy, latent_size, local_channels, places
+from harness_atari.contrast import cross_entropy, places
 from harness_atari.spec_objectives import STDIMOptions
 
 
@@ -32,7 +32,7 @@ class SpatiotemporalDIM(Objective):
     def __init__(self, encoder: Encoder, options: STDIMOptions) -> None:
         super().__init__(encoder, sampling=TimePairs(offset=options.offset) if options.offset else Items())
         self.options = options
-        latent, channels = latent_size(encoder), local_channels(encoder)
+        (latent,), (channels, _, _) = encoder.shape_of("y", "D"), encoder.shape_of("local", "C", "H", "W")
         self.from_global = nn.Linear(latent, channels) if options.terms != "local-local" else None
         self.from_local = nn.Linear(channels, channels) if options.terms != "global-local" else None
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness import Encoder, Items, Objective, ObjectiveContext, Phase, Step, bounds, gradient_penalty
-from harness_baselines.decoding import Sampler, latent_size, mirror_decoder, squared_error, standard_normal
+from harness_baselines.decoding import Sampler, mirror_decoder, squared_error, standard_normal
 from harness_baselines.spec import AAEOptions
 
 
@@ -32,7 +32,7 @@ class AdversarialAutoencoder(Objective):
     def __init__(self, encoder: Encoder, decoder: nn.Module, options: AAEOptions) -> None:
         super().__init__(encoder, sampling=Items(), watch="reconstruct/squared error")
         self.decoder, self.options = decoder, options
-        self.latent = latent_size(encoder)
+        (self.latent,) = encoder.shape_of("y", "D")
         self.discriminator = LatentDiscriminator(self.latent)
 
     def phases(self) -> Sequence[Phase]:

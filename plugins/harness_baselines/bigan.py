@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from harness import Encoder, Items, Objective, ObjectiveContext, Phase, Step, UnfitError, bounds, gradient_penalty
-from harness_baselines.decoding import Sampler, latent_size, mirror_decoder, standard_normal
+from harness_baselines.decoding import Sampler, mirror_decoder, standard_normal
 from harness_baselines.spec import BiGANOptions
 
 Inference = Callable[[Mapping[str, Tensor], torch.Generator], Tensor]
@@ -84,7 +84,7 @@ class BiGAN(Objective):
     ) -> None:
         super().__init__(encoder, sampling=Items(), watch="fool/loss")
         self.generator, self.infer, self.options = generator, infer, options
-        self.latent = latent_size(encoder)
+        (self.latent,) = encoder.shape_of("y", "D")
         self.discriminator = JointDiscriminator(shape, self.latent, options.discriminator_width)
         self.divergence = DIVERGENCES[options.divergence]
 

@@ -7,16 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from harness import Encoder, ObjectiveContext, PluginError, UnfitError
-
-
-def latent_size(encoder: Encoder) -> int:
-    """D of the feature "y" [D]. Raises UnfitError for an encoder without such a vector."""
-    shape = encoder.feature_shapes.get("y", ())
-    if len(shape) != 1:
-        offered = ", ".join(f"{name} {list(form)}" for name, form in encoder.feature_shapes.items())
-        raise UnfitError(f'The baselines need an encoder with a vector "y" [D]; this one offers {offered}.')
-    return shape[0]
+from harness import Encoder, ObjectiveContext, PluginError
 
 
 def mirror_decoder(encoder: Encoder, context: ObjectiveContext, generator: torch.Generator, scale: float) -> nn.Module:
@@ -24,7 +15,7 @@ def mirror_decoder(encoder: Encoder, context: ObjectiveContext, generator: torch
 
     Raises UnfitError for an encoder without a vector "y", PluginError when the core hands over no decoder.
     """
-    latent_size(encoder)
+    encoder.shape_of("y", "D")
     if context.decoder is None:
         raise PluginError("harness_baselines", "this objective needs the encoder's mirror decoder.")
     return context.decoder(generator, scale)

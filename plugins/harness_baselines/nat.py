@@ -16,7 +16,6 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from harness import Encoder, Items, Objective, ObjectiveContext, Phase, Step
-from harness_baselines.decoding import latent_size
 from harness_baselines.spec import NATOptions
 
 
@@ -35,7 +34,8 @@ class NoiseAsTargets(Objective):
     def __init__(self, encoder: Encoder, samples: int, options: NATOptions, generator: torch.Generator) -> None:
         super().__init__(encoder, sampling=Items())
         self.options = options
-        noise = torch.randn(samples, latent_size(encoder), generator=generator)
+        (latent,) = encoder.shape_of("y", "D")
+        noise = torch.randn(samples, latent, generator=generator)
         self.register_buffer("targets", F.normalize(noise))
         self.register_buffer("target_of", torch.randperm(samples, generator=generator))
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from harness import Encoder, UnfitError
-from harness_baselines.decoding import latent_size
 
 
 class GaussianPosterior(nn.Module):
@@ -23,7 +22,7 @@ class GaussianPosterior(nn.Module):
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
-        latent = latent_size(encoder)
+        (latent,) = encoder.shape_of("y", "D")
         if "fc" not in encoder.feature_shapes:
             raise UnfitError(
                 'A Gaussian encoder reads its log-deviation off the hidden layer "fc"; this encoder offers '

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from harness import Encoder, Items, Objective, ObjectiveContext, Phase, Step
-from harness_baselines.decoding import Sampler, latent_size, mirror_decoder, squared_error
+from harness_baselines.decoding import Sampler, mirror_decoder, squared_error
 from harness_baselines.posterior import GaussianPosterior, kl_from_standard_normal, reparameterised
 from harness_baselines.spec import VAEOptions
 
@@ -53,7 +53,8 @@ class VAE(Objective):
 
     def exports(self) -> Mapping[str, nn.Module]:
         """The decoder, and samples of it."""
-        return {"decoder": self.decoder, "generator": Sampler(self.decoder, latent_size(self.encoder))}
+        (latent,) = self.encoder.shape_of("y", "D")
+        return {"decoder": self.decoder, "generator": Sampler(self.decoder, latent)}
 
 
 def build(encoder: Encoder, context: ObjectiveContext, options: VAEOptions, generator: torch.Generator) -> VAE:

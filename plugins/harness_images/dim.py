@@ -155,10 +155,8 @@ def occlude(batch: Images, size: float, generator: torch.Generator) -> Images:
 
 def build(encoder: Encoder, context: ObjectiveContext, options: DIMOptions, generator: torch.Generator) -> DeepInfoMax:
     """The objective `dim`. Raises UnfitError for an encoder without the features "local" [C, M, M] and "y" [D]."""
-    shapes = {name: encoder.feature_shapes.get(name, ()) for name in ("local", "y")}
-    if len(shapes["local"]) != 3 or shapes["local"][1] != shapes["local"][2] or len(shapes["y"]) != 1:
-        raise UnfitError(
-            'Deep InfoMax needs an encoder with a feature map "local" [C, M, M] and a vector "y" [D]; '
-            f"this one offers {', '.join(encoder.feature_shapes)}."
-        )
+    encoder.shape_of("y", "D")
+    _, height, width = encoder.shape_of("local", "C", "M", "M")
+    if height != width:
+        raise UnfitError(f'Deep InfoMax needs a square map "local" [C, M, M]; this encoder\'s is {height} by {width}.')
     return DeepInfoMax(encoder, options)

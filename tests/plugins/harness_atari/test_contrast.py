@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness import Batch, Encoder, UnfitError
-from harness_atari.contrast import cross_entropy, latent_size, local_channels, places
+from harness_atari.contrast import cross_entropy, places
 
 
 def scores(*shape: int) -> torch.Tensor:
@@ -56,20 +55,3 @@ def test_half_precision_is_computed_in_float32():
 def test_places_follow_one_another_row_by_row():
     local = scores(2, 3, 4, 5)
     assert torch.equal(places(local)[1, 2 * 5 + 3], local[1, :, 2, 3])
-
-
-class Odd(Encoder):
-    """An encoder with neither a vector y nor a map."""
-
-    def __init__(self):
-        super().__init__()
-        self.feature_shapes = {"y": (2, 3), "local": (4,)}
-
-    def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
-        return {}
-
-
-@pytest.mark.parametrize("ask", [latent_size, local_channels])
-def test_an_encoder_without_the_feature_is_refused_with_what_it_offers(ask):
-    with pytest.raises(UnfitError, match=r"offers y \[2, 3\], local \[4\]\."):
-        ask(Odd())

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from harness import Description, Encoder, ObjectiveContext, PluginError, UnfitError
-from harness_baselines.decoding import Sampler, latent_size, mirror_decoder, squared_error, standard_normal
+from harness_baselines.decoding import Sampler, mirror_decoder, squared_error, standard_normal
 
 DESCRIPTION = Description(kind="images", shape=(1, 8, 8), samples=4)
 
@@ -23,15 +23,10 @@ class Shaped(Encoder):
         raise NotImplementedError
 
 
-def test_the_latent_size_is_that_of_y():
-    assert latent_size(Shaped(y=(7,), conv=(3, 4, 4))) == 7
-
-
 @pytest.mark.parametrize("shapes", [{"node": (5,)}, {"y": (5, 2)}, {}])
-def test_an_encoder_without_a_vector_y_is_refused_with_what_it_offers(shapes):
-    with pytest.raises(UnfitError, match='need an encoder with a vector "y"') as caught:
-        latent_size(Shaped(**shapes))
-    assert all(name in str(caught.value) for name in shapes)
+def test_an_encoder_without_a_vector_y_is_refused(shapes):
+    with pytest.raises(UnfitError, match=r'An encoder with a feature "y" \[D\] is needed'):
+        mirror_decoder(Shaped(**shapes), ObjectiveContext(DESCRIPTION), torch.Generator(), 1.0)
 
 
 def test_the_decoder_is_asked_for_with_the_scale():

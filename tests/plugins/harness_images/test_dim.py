@@ -559,14 +559,19 @@ def test_an_encoder_without_a_local_map_is_refused():
     with pytest.raises(UnfitError) as caught:
         dim(encoder_with({"y": (LATENT,), "fc": (7,)}))
     assert str(caught.value) == (
-        'Deep InfoMax needs an encoder with a feature map "local" [C, M, M] and a vector "y" [D]; this one offers y, fc.'
+        f'An encoder with a feature "local" [C, M, M] is needed; this one offers "y" [{LATENT}], "fc" [7].'
     )
 
 
 @pytest.mark.parametrize("shapes", [{"local": (6, 4, 4)}, {"y": (5,), "local": (6,)}, {"y": (5, 1, 1), "local": (6, 4, 4)}])
 def test_features_of_another_form_are_refused(shapes):
-    with pytest.raises(UnfitError, match="needs an encoder with"):
+    with pytest.raises(UnfitError, match="An encoder with a feature .* is needed"):
         dim(encoder_with(shapes))
+
+
+def test_a_local_map_that_is_not_square_is_refused():
+    with pytest.raises(UnfitError, match=r'needs a square map "local" \[C, M, M\]; this encoder\'s is 4 by 3\.'):
+        dim(encoder_with({"y": (LATENT,), "local": (6, 4, 3)}))
 
 
 class Simple(TinyEncoder):

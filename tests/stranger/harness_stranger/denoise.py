@@ -22,7 +22,8 @@ class Denoise(Objective):
 
     def __init__(self, encoder: Encoder, inputs: int, options: DenoiseOptions) -> None:
         super().__init__(encoder, sampling=Items())
-        self.decoder = nn.Linear(encoder.feature_shapes["y"][0], inputs)
+        (latent,) = encoder.shape_of("y", "D")
+        self.decoder = nn.Linear(latent, inputs)
         self.lr, self.noise = options.lr, options.noise
 
     def phases(self) -> Sequence[Phase]:
