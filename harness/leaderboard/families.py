@@ -100,14 +100,12 @@ def _family(tables: Sequence[Table], numbers: Sequence[PublishedNumber]) -> Fami
         if number.evaluator == one.evaluator.name and number.data.startswith(_prefix(one) + ":") and not number.data.endswith(ALL)
     }
     of_this = {number.data for number in numbers if number.data in averaged and dict(number.of) == dict(one.metric.of)}
-    over = len(of_this) or None
     rows: dict[str, dict[str, Row]] = defaultdict(dict)
     for table in tables:
         for row in table.rows:
             rows[row.recipe][table.data.name] = row
-    ours = [_row(found, whole, averaged, over) for found in rows.values()]
+    ours = [_row(found, whole, averaged) for found in rows.values()]
     methods = {row.method for row in ours}
-    theirs = _published_only(tables, whole, methods, over)
     direction = one.metric.higher_is_better
     return Family(
         id="-".join([slug(_prefix(one)), slug(one.evaluator.name), slug(one.metric.name), sha256_of(_setting(one))[:8]]),
@@ -118,16 +116,16 @@ def _family(tables: Sequence[Table], numbers: Sequence[PublishedNumber]) -> Fami
         feature=one.feature,
         metric=one.metric,
         data=tuple(table.data.name for table in tables),
-        rows=_best_first([*ours, *theirs], direction),
+        published_over=len(of_this) or None,
+        rows=_best_first([*ours, *_published_only(tables, whole, methods)], direction),
     )
 
 
-def _row(found: Mapping[str, Row], whole: Iterable[PublishedNumber], averaged: Set[str], over: int | None) -> FamilyRow:
+def _row(found: Mapping[str, Row], whole: Iterable[PublishedNumber], averaged: Set[str]) -> FamilyRow:
     """One recipe's row out of its rows by data set.
 
     :param averaged: the data sets that have published numbers of their own: a mean over fewer of them is not compared with the
         published one.
-    :param over: how many of these have one of this very metric.
     """
     one = next(iter(found.values()))
     judged = {name: row for name, row in found.items() if row.mean is not None}
@@ -146,7 +144,6 @@ def _row(found: Mapping[str, Row], whole: Iterable[PublishedNumber], averaged: S
         mean=mean,
         count=len(judged),
         published=tuple(beside(number, compared) for number in whole if number.method == one.method),
-        published_over=over,
         published_here=_mean_of_published([row.published for row in judged.values()], mean),
     )
 
@@ -161,7 +158,7 @@ def _mean_of_published(members: Sequence[tuple[Published, ...]], mean: float | N
     return msgspec.structs.replace(numbers[0], value=value, std=None, difference=None if mean is None else mean - value)
 
 
-def _published_only(tables: Sequence[Table], whole: Sequence[PublishedNumber], ours: Set[str], over: int | None) -> list[FamilyRow]:
+def _published_only(tables: Sequence[Table], whole: Sequence[PublishedNumber], ours: Set[str]) -> list[FamilyRow]:
     """A row for each method that has published numbers alone."""
     members: dict[str, dict[str, Member]] = defaultdict(dict)
     for table in tables:
@@ -183,7 +180,6 @@ def _published_only(tables: Sequence[Table], whole: Sequence[PublishedNumber], o
             mean=None,
             count=0,
             published=tuple(beside(number, None) for number in whole if number.method == method),
-            published_over=over,
             published_here=_mean_of_published(
                 [found[table.data.name].published if table.data.name in found else () for table in tables], None
             ),

@@ -132,9 +132,7 @@ def family_text(family: Family, apart: str, sources: Footnotes) -> FamilyText:
         for label, row in zip(labels_of(family.rows), family.rows, strict=True)
     ]
     lines = [(name, tuple(_member(row.members.get(name), decimals, sources) for row in family.rows)) for name in family.data]
-    lines.append(
-        (f"mean over {len(family.data)}", tuple(_family_mean(row, len(family.data), decimals, sources) for row in family.rows))
-    )
+    lines.append((f"mean over {len(family.data)}", tuple(_family_mean(row, family, decimals, sources) for row in family.rows)))
     return FamilyText(
         id=family.id,
         title=f"{family.evaluator.name} on {family.feature}{apart}: {metric_title(family)}",
@@ -154,13 +152,14 @@ def _member(member: Member | None, decimals: int, sources: Footnotes) -> CellTex
     return CellText(value, tuple(published_text(number, decimals, sources) for number in member.published))
 
 
-def _family_mean(row: FamilyRow, members: int, decimals: int, sources: Footnotes) -> CellText:
+def _family_mean(row: FamilyRow, family: Family, decimals: int, sources: Footnotes) -> CellText:
+    members, over = len(family.data), family.published_over
     missing = f", {row.count} of {members}" if row.count < members else ""
     value = "" if row.mean is None else number_text(row.mean, decimals) + missing
     here = row.count or members
-    if row.published_over is None or row.published_over <= here:
+    if over is None or over <= here:
         return CellText(value, tuple(published_text(number, decimals, sources) for number in row.published))
-    published = [published_text(number, decimals, sources, str(row.published_over)) for number in row.published]
+    published = [published_text(number, decimals, sources, str(over)) for number in row.published]
     if row.published_here is not None:
         published.insert(0, published_text(row.published_here, decimals, sources, f"the same {here}"))
     return CellText(value, tuple(published))

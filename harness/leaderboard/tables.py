@@ -167,8 +167,6 @@ class FamilyRow(_Part, frozen=True, kw_only=True):
     """How many those are."""
     published: tuple[Published, ...]
     """Of the family as a whole."""
-    published_over: int | None
-    """How many data sets those are over: as many as have published numbers of their own; None where none has."""
     published_here: Published | None
     """The mean of the published numbers of the very data sets that `mean` is over (those of the family, without a value of ours);
     None where one of them has none, or where they are of several sources."""
@@ -187,6 +185,8 @@ class Family(_Part, frozen=True, kw_only=True):
     metric: Quantity
     data: tuple[str, ...]
     """Its data sets with a table."""
+    published_over: int | None
+    """How many data sets its published means are over: as many as have published numbers of their own; None where none has."""
     rows: tuple[FamilyRow, ...]
     """From best to worst, those without a value of ours last."""
 

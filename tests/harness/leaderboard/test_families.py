@@ -107,10 +107,11 @@ def test_it_is_compared_with_the_mean_of_the_published_numbers_of_the_same_data_
     numbers = {"pong": 0.9, "boxing": 0.5, "qbert": 0.1}
     published = [WHOLE, *(number("st-dim", f"atari:{name}", value, note="by game") for name, value in numbers.items())]
     two = game("pong", [0.8]) + game("boxing", [0.5])
-    (row,) = families(two, *published)[0].rows
+    (family,) = families(two, *published)
+    (row,) = family.rows
     here = row.published_here
     assert (here.value, here.difference, here.note) == (pytest.approx(0.7), pytest.approx(-0.05), "by game")
-    assert row.published_over == 3
+    assert family.published_over == 3
     line = mean_line(two, *published)
     assert "| 0.6500; published 0.7000 over the same 2 " in line
     assert "; published 0.6800 over 3 " in line
