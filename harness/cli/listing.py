@@ -185,7 +185,21 @@ def _details(entry: Entry[Any], catalog: Catalog) -> dict[str, Any]:
     ]
     if published:
         document["published"] = msgspec.to_builtins(published)
+    if entry.kind == "suite":
+        try:
+            document["runs"] = _suite_runs(entry.name, catalog)
+        except UsageError as error:
+            document["problem"] = str(error)
     return document
+
+
+def _suite_runs(name: str, catalog: Catalog) -> list[dict[str, Any]]:
+    """What a suite's file declares; what a run leaves out is the suite's own."""
+    from harness.line.suites import read_suite
+
+    own = msgspec.to_builtins(read_suite(name, catalog))
+    runs, _ = own.pop("runs"), own.pop("summary")
+    return [own | run for run in runs]
 
 
 def _show(entry: Entry[Any], catalog: Catalog) -> None:
@@ -209,22 +223,37 @@ def _show(entry: Entry[Any], catalog: Catalog) -> None:
         click.secho("  options", bold=True)
         for option in details["options"]:
             click.echo(f"    {option['name']} = {_words(option['default'])}  ({option['type']}) {option['description']}")
+    if details.get("runs"):
+        click.secho("  runs", bold=True)
+        for run in details["runs"]:
+            said = [f"; {key.replace('_', ' ')} {_words(value)}" for key, value in run.items() if key not in ("method", "data")]
+            click.echo(f"    {_words(run['method'])} on {_words(run['data'])}{''.join(said)}")
+    if details.get("problem"):
+        click.secho(f"  {details['problem']}", fg="red")
     if details.get("published"):
         click.secho("  published", bold=True)
         for line in _published(details["published"]):
             click.echo(f"    {line}")
 
 
-def _published(numbers: list[dict[str, Any]]) -> list[str]:
-    """Published numbers in words; one line for those that differ by feature alone."""
-    lines: dict[tuple[str, str], list[str]] = {}
+def _published(numbers: list[dict[str, Any]]) -> Iterator[str]:
+    """Published numbers in words, a line for those of one source that differ by feature, by thing measured, or else by data set."""
+    told_apart = ("method", "evaluator", "metric", "distance", "source")
+    lines: dict[tuple[str, ...], list[tuple[str, dict[str, Any]]]] = {}
     for number in numbers:
-        options = f" ({_words(number['data_options'])})" if number["data_options"] else ""
-        head = f"{number['method']} on {number['data']}{options}, {number['evaluator']} {number['metric']}: "
-        spread = "" if number["std"] is None else f" ± {number['std']}"
-        value = f"{number['value']}{spread}" + (f" on {number['feature']}" if number["feature"] else "")
-        lines.setdefault((head, f" ({number['distance']} protocol; {number['source']})"), []).append(value)
-    return [head + ", ".join(values) + source for (head, source), values in lines.items()]
+        data = number["data"] + (f" ({_words(number['data_options'])})" if number["data_options"] else "")
+        own_line = data if number["feature"] or number["of"] else ""
+        lines.setdefault((own_line, *(number[key] for key in told_apart)), []).append((data, number))
+    for (_, method, evaluator, metric, distance, source), found in lines.items():
+        several = len({data for data, _ in found}) > 1
+        values = []
+        for data, number in found:
+            spread = "" if number["std"] is None else f" ± {number['std']}"
+            of = "".join(f" of {thing}" for thing in number["of"].values())
+            where = data if several else number["feature"]
+            values.append(f"{number['value']}{spread}{of}{f' on {where}' if where else ''}")
+        head = method if several else f"{method} on {found[0][0]}"
+        yield f"{head}, {evaluator} {metric}: {', '.join(values)} ({distance} protocol; {source})"
 
 
 def _counted(kind: str, number: int) -> str:

@@ -33,7 +33,7 @@ Names = Annotated[tuple[str, ...], Meta(min_length=1)]
 Seeds = Annotated[int, Meta(ge=1)] | Annotated[tuple[Annotated[int, Meta(ge=0)], ...], Meta(min_length=1)]
 
 
-class SuiteRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SuiteRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Runs of one or more methods on one or more data sets; what is left out is the suite's own value."""
 
     method: str | Names
@@ -51,7 +51,7 @@ class SuiteRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     references: bool | None = None
 
 
-class Suite(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Suite(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A suite's file."""
 
     summary: str

@@ -11,6 +11,7 @@ from harness import (
     ObjectiveSpec,
     PictureSpec,
     ProtocolSpec,
+    SuiteSpec,
     hookimpl,
 )
 from harness_information import spec_data, spec_estimators, spec_evaluators
@@ -56,3 +57,9 @@ def harness_evaluators() -> list[EvaluatorSpec]:
 def harness_pictures() -> list[PictureSpec]:
     """The staircase."""
     return [spec_estimators.STAIRCASE_PICTURE]
+
+
+@hookimpl
+def harness_suites() -> list[SuiteSpec]:
+    """All estimators on all laws."""
+    return [spec_estimators.SUITE]

@@ -14,6 +14,7 @@ from harness import (
     ObjectiveSpec,
     Options,
     PictureSpec,
+    SuiteSpec,
 )
 
 Bound = Literal["infonce", "nwj", "dv", "mine", "js"]
@@ -133,6 +134,12 @@ def _estimator(bound: str, summary: str, citation: str) -> MethodSpec:
 
 
 METHODS: list[MethodSpec] = [_estimator(bound, *words) for bound, words in _PAPERS.items()]
+
+SUITE = SuiteSpec(
+    name="mi-estimators",
+    summary="Estimators of mutual information beside the exact value: Gaussians, other laws, and the staircase.",
+    path="harness_information:suites/mi-estimators.toml",
+)
 
 # --------------------------------------------------------------------------------------------------- evaluators
 

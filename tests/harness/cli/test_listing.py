@@ -148,6 +148,28 @@ def test_show_of_a_suite_a_family_and_one_of_its_data_sets(cli, plugins_here):
     assert cli("show", "sized:7").out.startswith("dataset healthy_plugin/sized:7")
 
 
+def test_show_of_a_suite_has_what_its_file_declares(cli):
+    out = cli("show", "dim-extended").out
+    assert "    vae, aae, bigan, nat, dim-g, dim-lg, dim-l-infonce on cifar10; seeds 3; features y; evaluators recon" in out
+    (document,) = cli("show", "dim-extended", "--json").document
+    assert [(run["data"], run["seeds"], run["evaluators"]) for run in document["runs"]] == [
+        ("cifar10", 3, ["reconstruction", "mine", "ndm"]),
+        ("cifar10", 3, ["svm", "svm-paper"]),
+    ]
+
+
+def test_show_of_a_suite_without_its_file_says_so(cli, plugins_here):
+    plugins_here(BROKEN, "healthy_plugin")
+    answer = cli("show", "all")
+    assert (answer.code, answer.out.splitlines()[-1]) == (0, "  The suite's package healthy_plugin is not installed.")
+
+
+def test_show_has_published_numbers_of_a_method_on_many_data_sets_on_one_line(cli):
+    out = cli("show", "st-dim").out
+    assert "    st-dim, ram-probe f1: 0.49 on atari:asteroids, 0.53 on atari:berzerk, " in out
+    assert "    st-dim on atari:boxing, ram-probe variable_f1: 0.92 of clock, 0.7 of enemy_score, " in out
+
+
 def test_show_has_published_numbers_with_their_source(cli, plugins_here):
     plugins_here(BROKEN, "healthy_plugin")
     assert "    still on plain, zero zero: 0.0 (same protocol; Nobody (2000))" in cli("show", "still").out
