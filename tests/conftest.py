@@ -1,8 +1,12 @@
-"""What holds for all tests: a cache of their own, and all installed plugins."""
+"""What holds for all tests: a cache of their own, all installed plugins, and the same examples at every run."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("same examples", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("same examples")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -43,7 +43,7 @@ def numbers(folder):
 
 
 def wait_for_checkpoint(folder, process):
-    until = time.monotonic() + 120
+    until = time.monotonic() + 240
     while not list(folder.glob("runs/digits/ae-*/training.safetensors")):
         assert process.poll() is None, process.stderr.read().decode()
         assert time.monotonic() < until
@@ -77,7 +77,7 @@ def test_an_interrupted_command_exits_with_130_and_continues(tmp_path, expected,
     process = start(tmp_path)
     wait_for_checkpoint(tmp_path, process)
     process.send_signal(number)
-    errors = process.communicate(timeout=60)[1].decode()
+    errors = process.communicate(timeout=240)[1].decode()
     assert process.returncode == 130
     assert errors.endswith("Interrupted. Nothing is lost: the same command continues where it stopped.\n")
     assert "Traceback" not in errors

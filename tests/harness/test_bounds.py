@@ -384,21 +384,21 @@ any_score = st.floats(-20, 20)
 
 
 @given(critic=st.lists(any_score, min_size=3, max_size=3), name=st.sampled_from(list(F_DIVERGENCES)))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_critic_exceeds_the_divergence(critic, name):
     value = BOUNDS[name](*drawn(torch.tensor(critic, dtype=torch.float64), ASYMMETRIC)).item()
     assert value <= divergence(name, ASYMMETRIC) + 1e-9 * abs(value) + 1e-8
 
 
 @given(critic=st.lists(any_score, min_size=3, max_size=3))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_dv_is_at_least_kl_and_at_most_the_divergence(critic):
     sample = drawn(torch.tensor(critic, dtype=torch.float64), ASYMMETRIC)
     assert kl(*sample).item() - 1e-9 <= dv(*sample).item() <= divergence("kl", ASYMMETRIC) + 1e-9
 
 
 @given(positive=st.lists(any_score, min_size=1, max_size=4), negative=st.lists(any_score, min_size=1, max_size=6))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_scores_exceed_a_cap(positive, negative):
     sample = torch.tensor([positive]), torch.tensor([negative])
     caps = {"infonce": math.log(1 + len(negative)), "jsd": 2 * math.log(2), "gan": 0.0, "squared-hellinger": 2.0}

@@ -508,5 +508,5 @@ def test_listing_imports_nothing_heavy(listing_modules, package):
 
 @pytest.fixture(scope="module")
 def listing_modules():
-    result = subprocess.run([sys.executable, "-c", LISTING], capture_output=True, text=True, check=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", LISTING], capture_output=True, text=True, check=True, timeout=240)
     return json.loads(result.stdout)

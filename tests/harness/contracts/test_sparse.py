@@ -104,7 +104,7 @@ def test_the_operator_is_matmul() -> None:
     assert torch.equal(matrix @ factor, matrix.matmul(factor))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(rows=st.integers(1, 7), inner=st.integers(1, 7), columns=st.integers(1, 4), density=st.floats(0, 1), seed=st.integers(0, 99))
 def test_product_equals_the_dense_one_for_any_size(rows: int, inner: int, columns: int, density: float, seed: int) -> None:
     dense, factor = random_dense(rows, inner, seed, density), random_dense(inner, columns, seed, 1)

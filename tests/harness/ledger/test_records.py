@@ -50,7 +50,7 @@ def test_the_same_record_gives_the_same_bytes(make_record):
 
 
 @given(lr=st.floats(allow_nan=False, allow_infinity=False))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_every_float_keeps_its_id(lr):
     from harness.ledger.identity import canonical_json, sha256_of
 
@@ -58,7 +58,7 @@ def test_every_float_keeps_its_id(lr):
 
 
 @given(document=st.binary(max_size=200))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_bytes_raise_anything_but_a_record_error(document):
     with pytest.raises(RecordError):
         decode_record(document)

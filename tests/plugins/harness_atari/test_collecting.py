@@ -328,12 +328,11 @@ def test_an_error_of_the_caller_ends_the_workers(tmp_path):
         if done:
             raise KeyboardInterrupt
 
-    started = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
         collect(tmp_path, plan, workers=2, progress=progress)
-    assert time.perf_counter() - started < 30
     told = np.memmap(tmp_path / f"{plan.name}.partial" / "progress", dtype=np.int64, mode="r")
     before = told.sum()
+    assert before < plan.frames
     time.sleep(0.3)
     assert told.sum() == before
 

@@ -38,7 +38,7 @@ import harness_graphs.spec as spec
 for hook in [name for name in dir(spec) if name.startswith("harness_")]:
     assert getattr(spec, hook)()
 """
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=240)
 
 
 # ---------------------------------------------------------------------------------------------------- data sets

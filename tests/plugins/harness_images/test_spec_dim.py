@@ -45,7 +45,7 @@ for name in ("torch", "numpy", "scipy", "sklearn"):
     sys.modules[name] = None
 import harness_images.spec_dim
 """
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=240)
 
 
 # ---------------------------------------------------------------------------------------------------- options
