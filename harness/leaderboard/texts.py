@@ -119,10 +119,20 @@ class DataSection:
 
 
 @dataclass(frozen=True)
+class ContentsLine:
+    """A line of the table of contents: the data sets of one family, or those that are of none."""
+
+    family: str
+    links: tuple[tuple[str, str], ...]
+    """Id of the section and what it is called there."""
+
+
+@dataclass(frozen=True)
 class Page:
     """All of it."""
 
     records: int
     seeds_to_rank: int
+    contents: tuple[ContentsLine, ...]
     sections: tuple[DataSection, ...]
     sources: tuple[Source, ...]

@@ -13,6 +13,7 @@ from harness import PublishedNumber
 from harness.errors import StorageError
 from harness.leaderboard.board import build_board
 from harness.leaderboard.pages import compare_pages, markdown_text, plain_text, render_pages, write_pages
+from harness.leaderboard.sections import page_of
 
 HOSTILE = "<script>alert(1)</script>|x"
 
@@ -324,6 +325,22 @@ def test_a_negative_number_has_a_real_minus_sign_and_zero_none(make_record, make
     records = [make_record(metrics=[make_metric(-0.00001), make_metric(-5.0, name="other", primary=False)])]
     assert line(shown(records), "dgi")[2] == "0.00"
     assert "−5.00 (1)" in "".join(shown(records).text)
+
+
+def test_data_sets_of_one_family_stand_on_one_line_of_the_contents(make_record):
+    names = ["toy:b", "cora", "toy:a", "lone:c"]
+    contents = page_of(build_board([make_record(data=name) for name in names], [published(data="toy:*")])).contents
+    assert [(line.family, [name for _, name in line.links]) for line in contents] == [
+        ("", ["cora", "lone:c"]),
+        ("toy", ["all", "a", "b"]),
+    ]
+
+
+def test_the_contents_lead_to_every_section(many, make_record):
+    page = Reader(html([*many, make_record(data="toy:a"), make_record(data="toy:b")]))
+    links = [value for name, value in page.attributes if name == "href" and value.startswith("#data-")]
+    sections = [value for name, value in page.attributes if name == "id" and value.startswith("data-")]
+    assert links == [f"#{section}" for section in sections] == ["#data-cora", "#data-toy-a", "#data-toy-b"]
 
 
 # ----------------------------------------------------------------------------------------------------------- safety
