@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from harness.leaderboard.board import SEEDS_TO_RANK
+from harness.leaderboard.families import ALL
 from harness.leaderboard.footnotes import Footnotes
 from harness.leaderboard.full_tables import full_table
 from harness.leaderboard.matrices import family_text, other_metrics, overview_of
@@ -24,7 +25,7 @@ MOST_HEADLINES = 3
 def page_of(board: Board) -> Page:
     """The page of a board."""
     sources, apart = Footnotes(), told_apart(board.families)
-    families = {f"{prefix}:*": list(group) for prefix, group in groupby(board.families, key=lambda family: family.prefix)}
+    families = {prefix + ALL: list(group) for prefix, group in groupby(board.families, key=lambda family: family.prefix)}
     data_sets = {name: list(group) for name, group in groupby(board.tables, key=lambda table: table.data.name)}
     sections: list[DataSection] = []
     contents = []
