@@ -22,7 +22,6 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, MultiStepLR, OneCycleLR, StepLR
 
 from harness import (
-    Annotations,
     Encoder,
     FrameSource,
     Items,
@@ -31,7 +30,6 @@ from harness import (
     PluginError,
     TimePairs,
     UnfitError,
-    UsageError,
     VectorSource,
 )
 from harness.contracts.batches import Batch, Labelled
@@ -40,10 +38,9 @@ from harness.data.epochs import IndexEpoch
 from harness.errors import DivergedError
 from harness.line import training
 from harness.line.checkpoints import load_tensors, network_state, read_document
-from harness.line.devices import make_fabric, resolve_device
+from harness.line.devices import make_fabric
 from harness.line.seeding import isolated_randomness
-from harness.line.stopping import StopRule
-from harness.line.streams import BatchStream, LabelTable
+from harness.line.streams import LabelTable
 from harness.line.training import Trainer
 
 # ------------------------------------------------------------------------------------------- objectives to train
@@ -722,12 +719,6 @@ def test_a_repeated_phase_is_watched_at_its_first_update():
     assert done.result.best_value == -4.0  # two updates by -1 in each of two steps
 
 
-def test_a_stop_rule_that_follows_nothing_is_not_active():
-    assert not StopRule(TrainOptions()).active
-    assert StopRule(TrainOptions(patience=1)).active
-    assert StopRule(TrainOptions(restore_best=True)).active
-
-
 # ----------------------------------------------------------------------------------------------------- divergence
 
 
@@ -854,14 +845,6 @@ def test_the_last_value_of_every_term_is_reported():
 # ----------------------------------------------------------------------------------------- labels, for those that ask
 
 
-def test_labels_are_attached_only_where_they_are_known():
-    known = torch.tensor([True, False, True, False, True])
-    table = LabelTable(labels=torch.tensor([7, 8, 9, 8, 7]), known=known, classes=10)
-    attached = table.attach(vectors(5)._gather(torch.tensor([4, 1, 2])))
-    assert attached.rows.tolist() == [0, 2]
-    assert attached.labels.tolist() == [7, 9]
-
-
 def test_a_supervised_objective_gets_labelled_batches():
     kinds = set()
 
@@ -973,20 +956,7 @@ def test_an_error_of_the_objective_goes_through():
         train(lambda: Broken([]))
 
 
-# ------------------------------------------------------------------------------------------ streams, devices, precision
-
-
-def test_a_stream_finds_its_place_again():
-    stream = BatchStream(vectors(), Items(), 6, seed=1)
-    for _ in range(6):
-        stream.close_epoch()
-        stream.next()
-    state = stream.state()
-    expected = [stream.next().index.tolist() for _ in range(2)]
-    other = BatchStream(vectors(), Items(), 6, seed=99)
-    other.restore(*state)
-    assert [other.next().index.tolist() for _ in range(2)] == expected
-    assert (other.epoch, other.left) == (1, 0)
+# ----------------------------------------------------------------------------------------------- streams, precision
 
 
 def test_streams_of_other_labels_are_other_streams():
@@ -1007,19 +977,6 @@ def test_a_resumed_bf16_training_ends_in_the_same_bits(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(Pairs, frames(), precision="bf16", checkpoint=checkpoint, stop_at=6)
     assert_same_bits(train(Pairs, frames(), precision="bf16", checkpoint=checkpoint), train(Pairs, frames(), precision="bf16"))
-
-
-def test_cuda_without_a_gpu_is_refused(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UsageError, match="--device cpu"):
-        make_fabric("cuda", "32")
-    assert resolve_device("auto") == "cpu"
-    assert resolve_device("cuda") == "cuda"
-
-
-def test_auto_is_cuda_where_there_is_one(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert resolve_device("auto") == "cuda"
 
 
 @pytest.mark.slow
@@ -1100,29 +1057,3 @@ def test_an_interrupted_training_with_validation_ends_as_an_uninterrupted_one(tm
     continued, seen = judged([5.0, 3.0, 4.0, 3.5, 1.0], patience=2, checkpoint=path)
     assert continued.result == whole.result
     assert {epoch for epoch, _, _ in seen} == {2, 3}
-
-
-# -------------------------------------------------------------------------------------------- what may be learned
-
-
-def test_only_the_training_part_has_labels():
-    table = LabelTable.of(Annotations(splits={}, labels=np.array([2, 0, -1, 1, 2])), np.array([0, 2, 3]))
-    assert table.known.tolist() == [True, False, False, True, False]
-    assert table.labels[table.known].tolist() == [2, 1]
-    assert (table.labels[~table.known] == -1).all()
-    assert (table.classes, table.multilabel) == (3, False)
-
-
-def test_binary_labels_stay_binary():
-    table = LabelTable.of(Annotations(splits={}, labels=np.eye(3, dtype=np.float32)), np.array([0, 2]))
-    assert (table.classes, table.multilabel) == (3, True)
-    assert table.labels[2].tolist() == [0.0, 0.0, 1.0]
-
-
-def test_the_classes_of_a_factor_are_its_values_in_the_training_part():
-    factors = {"x": np.array([7, 9, 200, 7, 255]), "y": np.array([1, 1, 1, 0, 3])}
-    table = LabelTable.of(Annotations(splits={}, factors=factors), np.array([3, 1, 0]))
-    assert table.classes == (2, 2)
-    assert not table.multilabel
-    assert table.labels.tolist() == [[0, 1], [1, 1], [-1, -1], [0, 0], [-1, -1]]
-    assert table.known.tolist() == [True, True, False, True, False]
