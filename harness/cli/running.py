@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("32", "bf16")
+_LEADING_FOLDERS = re.compile(r"(?<![^=:,])/(?!/)(?:[^/,]+/)*(?=[^/,])")
+"""The folders of an absolute path that begins a word, or follows the = of an option, the : of a data set or a comma."""
 
 
 def _names(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
@@ -252,8 +255,8 @@ def _compute(planned: Plan, work: Sequence[Pending], settings: Settings, *, as_j
 
 
 def command_line() -> str:
-    """The command as typed, with the program's path left out: paths of this machine are nobody's business."""
-    return shlex.join(["harness", *sys.argv[1:]])
+    """The command as typed, and of absolute paths the last part alone: where things lie on this machine is nobody's business."""
+    return shlex.join(["harness", *(_LEADING_FOLDERS.sub("", word) for word in sys.argv[1:])])
 
 
 def _refuse_with_suite(given: dict[str, Any]) -> None:

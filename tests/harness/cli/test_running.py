@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.running import evaluate, prepare, run
+from harness.cli.running import command_line, evaluate, prepare, run
 from harness.ledger.records import Record, decode_record, encode_record
 from harness.ledger.stores import FolderStore
 
@@ -149,6 +149,27 @@ def test_rerun_trains_anew_and_agrees_with_the_first_attempt(cli, runs):
 
 def test_the_command_is_recorded_without_the_path_of_the_program(cli):
     assert cli(*PLAIN, "--json").document[0]["passed"]["command"].startswith("harness run --method ae")
+
+
+@pytest.mark.parametrize(
+    ("typed", "recorded"),
+    [
+        ("/home/ada/runs", "runs"),
+        ("/home/ada/runs/", "runs/"),
+        ("/runs", "runs"),
+        ("--out=/home/ada/runs", "--out=runs"),
+        ("folder:/home/ada/photos", "folder:photos"),
+        ("cora,folder:/home/ada/photos", "cora,folder:photos"),
+        ("data.files=/home/ada/a,/home/ada/b", "data.files=a,b"),
+        ("runs/digits/ae-s0-1f0c2d3e", "runs/digits/ae-s0-1f0c2d3e"),
+        ("hf:owner/name", "hf:owner/name"),
+        ("hf:https://hub.example/owner", "hf:https://hub.example/owner"),
+        ("objective.lr=0.1", "objective.lr=0.1"),
+    ],
+)
+def test_the_recorded_command_has_of_absolute_paths_the_last_part_alone(typed, recorded, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/opt/bin/harness", "run", typed])
+    assert command_line() == f"harness run {recorded}"
 
 
 # ------------------------------------------------------------------------------------- which seeds, which cells
